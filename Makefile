@@ -57,6 +57,7 @@ types: setup
 soak: export PODIUM_TEST_TURNS = all
 soak: setup
 	PODIUM_CHAOS_ROUNDS=$${PODIUM_CHAOS_ROUNDS:-60} PODIUM_CHAOS_PUSHES=$${PODIUM_CHAOS_PUSHES:-200} $(PY) -m pytest tests/chaos
+	PODIUM_FEEDBACK_KILLS=$${PODIUM_FEEDBACK_KILLS:-50} $(PY) -m pytest tests/feedback/test_killed.py
 	$(PY) -m pytest -m in_turn --ignore tests/chaos tests
 	$(PY) -m tests.soak --minutes $(MINUTES)
 

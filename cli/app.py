@@ -57,7 +57,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "backup": ("state", "backup", "Write the project's state into one file."),
     "restore": ("state", "restore", "Bring a backup back."),
     "ci": ("ci", "ci", "List and steer the Git host's CI runs; run a pipeline in one."),
-    "alerts": ("alerts", "alerts", "Show how alerts stand; acknowledge and silence them."),
+    "alerts": ("monitoring.alerts", "alerts", "Show how alerts stand; acknowledge and silence them."),
+    "feedback": (
+        "monitoring.feedback",
+        "feedback",
+        "Show what alerts have started; approve and reject what is proposed.",
+    ),
     "audit": ("audit", "audit", "Show who did what, when and why; check that nobody changed it."),
     "watch": ("agent", "watch", "Run the agent: pushes, schedules, healing, signals."),
     "schedules": ("agent", "schedules", "List the schedules with their next time and their last run."),

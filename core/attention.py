@@ -15,6 +15,7 @@ from .domain.attention import Need, needs
 from .domain.containers import EngineSnapshot
 from .domain.delivery import EnvironmentStatus
 from .domain.models import CHALLENGER, Version
+from .domain.monitoring import LoopState
 from .domain.project import Project
 from .domain.text import format as fmt
 from .domain.verdicts import VersionVerdict
@@ -45,6 +46,7 @@ def gather(
         runs=sorted(runs.values(), key=lambda run: -run.id),
         environments=environments,
         alerts=statuses(project, journal, now),
+        proposals=journal.loops.in_state((LoopState.PROPOSED,)),
         agent=agent_status(project.state, journal),
         versions=() if challenger is None else (challenger,),
         verdicts={} if challenger is None else _verdicts(journal, challenger),

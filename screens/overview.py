@@ -41,6 +41,7 @@ _MARKS = {
     Reason.ALERT: ("warn", "bad"),
     Reason.CANARY: ("stop", "warn"),
     Reason.APPROVAL: ("wait", "wait"),
+    Reason.PROPOSAL: ("wait", "wait"),
     Reason.AGENT: ("warn", "warn"),
     Reason.TROUBLE: ("warn", "warn"),
     Reason.FAILED: ("bad", "bad"),
@@ -61,6 +62,7 @@ _TARGETS = {
     Reason.ENGINE: "containers",
     Reason.DIFFERENCE: "environments",
     Reason.ALERT: "environments",
+    Reason.PROPOSAL: "environments",
     Reason.CANARY: "environments",
     Reason.APPROVAL: "runs",
     Reason.FAILED: "runs",
@@ -132,6 +134,7 @@ class OverviewScreen(PodiumScreen):
         yield queries.VERSIONS
         yield queries.VERDICTS
         yield queries.ALERTS
+        yield queries.PROPOSALS
         if self.project is not None and self.project.with_containers:
             yield queries.SNAPSHOTS
         for status in self._environments:
@@ -226,6 +229,7 @@ class OverviewScreen(PodiumScreen):
             runs=view.runs if view else (),
             environments=self._environments,
             alerts=self.store.value("alerts", ()),
+            proposals=self.store.value("proposals", ()),
             agent=self.store.value("agent"),
             versions=self.store.value("versions", ()),
             verdicts=self.store.value("verdicts", {}),
@@ -276,7 +280,7 @@ class OverviewScreen(PodiumScreen):
         return ((f"{self.glyphs[glyph]} ", role), (need.subject, f"{role}!"))
 
     def _need_words(self, need: Need) -> str:
-        if need.reason is Reason.AGENT:
+        if need.reason in (Reason.AGENT, Reason.PROPOSAL):
             return f"{need.words}; {need.command}"
         action, does = _ACTIONS.get(need.reason, ("", ""))
         return f"{need.words}: {self.podium.keymap.shown(BY_ID[action])} {does}" if action else need.words

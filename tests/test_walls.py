@@ -52,6 +52,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("infra", "retention"),
     ("run_plans",),
     ("changes", "adoption"),
+    ("feedback",),
     ("hosting",),
     ("triggers", "backup"),
     ("lineage", "template", "doctor", "demo", "attention"),

@@ -18,6 +18,7 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
 from ..core.cockpit import Cockpit
+from ..core.domain.monitoring import Ring
 from ..core.errors import PodiumError, UsageError
 from .actions import BY_ID
 from .glyphs import Glyphs
@@ -25,6 +26,7 @@ from .keys import Keymap
 from .palette import ActionProvider
 from .pool import POLL, Job, Pool
 from .queries import Query
+from .ringing import Ringer, sequences
 from .screens import BY_NAME, FIRST, MAIN
 from .shutdown import EndingApp
 from .store import Store
@@ -101,6 +103,7 @@ class PodiumApp(EndingApp):
         self._ticked = 0.0
         self._loaded = False
         self._run_shown: int | None = None
+        self._ringer = Ringer()
         for theme_ in THEMES:
             self.register_theme(theme_)
         self.theme = theme_name(theme)
@@ -297,6 +300,22 @@ class PodiumApp(EndingApp):
         screen = self.podium_screen
         if screen is not None and screen.ready:
             screen.ask(force=force)
+        self._listen()
+
+    def _listen(self) -> None:
+        """Has the alerts that are new looked for in the pool, and rings for them."""
+
+        def done(found: Sequence[Ring] | None, error: BaseException | None) -> None:
+            if error is None and found:
+                self.call_soon(self._ring, found)
+
+        cockpit = self.cockpit
+        self.pool.submit("rings", lambda _job: self._ringer.look(cockpit), done)
+
+    def _ring(self, found: Sequence[Ring]) -> None:
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(sequences(found))
+        self.say(found[-1].text, "warn")
 
     def _tick(self) -> None:
         """The one timer."""

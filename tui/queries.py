@@ -88,6 +88,7 @@ MODELS = Query("models", lambda cockpit: tuple(cockpit.models.list()), every=1.0
 SCHEDULES = Query("schedules", lambda cockpit: tuple(cockpit.agent.schedules()), every=1.0)
 AUDIT = Query("audit", lambda cockpit: tuple(cockpit.project.audit(limit=AUDIT_PAGE)), every=1.0)
 ALERTS = Query("alerts", lambda cockpit: tuple(cockpit.alerts.list()), every=1.0)
+PROPOSALS = Query("proposals", lambda cockpit: tuple(cockpit.feedback.proposed()), every=1.0)
 SNAPSHOTS = Query("snapshots", lambda cockpit: tuple(cockpit.containers.snapshots()), every=0.25)
 VERDICTS = Query("verdicts", lambda cockpit: cockpit.models.verdicts(), every=1.0)
 

@@ -59,6 +59,11 @@ _STYLES = {
     "cancelled": "yellow",
     "inconclusive": "yellow",
     "pending": "yellow",
+    "proposed": "yellow",
+    "refused": "yellow",
+    "did": "red",  # did not help
+    "helped": "green",
+    "delivered": "green",
     "no": "yellow",  # no data
     "warning": "yellow",
     "draining": "yellow",

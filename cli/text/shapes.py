@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         AlertEvent,
         AlertStatus,
         ColumnMeasurement,
+        LoopEntry,
         Measurement,
         MonitorStatus,
         Silence,
@@ -395,6 +396,23 @@ def silence(one: Silence) -> dict[str, Any]:
         "at": moment(one.at),
         "until": moment(one.until),
         "ended": moment(one.ended),
+    }
+
+
+def loop(entry: LoopEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "alert": entry.alert,
+        "environment": entry.environment,
+        "pipeline": entry.pipeline,
+        "episode": entry.episode,
+        "at": moment(entry.at),
+        "state": entry.state.value,
+        "mode": entry.mode,
+        "run": entry.run,
+        "version": entry.version,
+        "why": entry.why,
+        "ended": moment(entry.ended),
     }
 
 

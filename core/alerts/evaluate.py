@@ -24,7 +24,7 @@ RESOLVED = "resolved"
 def evaluate(project: Project, journal: Journal, now: float) -> list[AlertEvent]:
     """Judges every alert by the measurements that are new, in their order; returns what changed. `now` is in seconds
     since the epoch. Cheap where nothing was measured and no rule has changed."""
-    if _up_to_date(project, journal):
+    if _up_to_date(project, journal, now):
         return []
     with journal.transaction():
         before = journal.alert_states.all()
@@ -39,6 +39,8 @@ def evaluate(project: Project, journal: Journal, now: float) -> list[AlertEvent]
         for number, measured in new:
             for rule in by_monitor.get(measured.monitor, ()):
                 judging.judge(rule, number, measured)
+        for rule in project.alerts.values():
+            judging.miss(rule, project.monitors[rule.monitor].every)
         for name in before.keys() - judging.standing.keys():
             journal.alert_states.remove(name)
         events += judging.store(before)
@@ -71,14 +73,22 @@ class _Judging:
         before = self.standing[rule.name]
         if measured.environment != before.status.environment:
             return  # what the monitor watched before
-        after = rules.step(rule, before, number, measured)
+        self._go_on(before, rules.step(rule, before, number, measured))
+
+    def miss(self, rule: AlertRule, every: float) -> None:
+        """Notes that the alert's monitor, which measures every so many seconds, does so no more."""
+        before = self.standing[rule.name]
+        if rules.missed(before, every, self._now):
+            self._go_on(before, rules.without(before, self._now))
+
+    def _go_on(self, before: Standing, after: Standing) -> None:
         event = changed(before, after)
         if event is not None:
             stored = self._journal.alerts.add(event)
             self._events.append(stored)
             if after.status.firing:
                 after = replace(after, status=replace(after.status, episode=stored.id))
-        self.standing[rule.name] = after
+        self.standing[after.status.name] = after
 
     def store(self, before: Mapping[str, Standing]) -> list[AlertEvent]:
         """Stores the alerts that differ from before; returns the events."""
@@ -130,14 +140,17 @@ def _over(standing: Standing) -> AlertEvent | None:
     return _event(gone, RESOLVED, status.measured or status.since, status.episode, status.since, standing)
 
 
-def _up_to_date(project: Project, journal: Journal) -> bool:
+def _up_to_date(project: Project, journal: Journal, now: float) -> bool:
     """Tells, without a lock, that there is nothing to do."""
     if not project.alerts and not journal.alert_states.any():
         return True
     if journal.measurements.newest_id() > _seen(journal) or journal.values.get(SEEN) is None:
         return False
     known = journal.alert_states.all()
-    return known.keys() == project.alerts.keys() and all(_agrees(project, each) for each in known.values())
+    return known.keys() == project.alerts.keys() and all(
+        _agrees(project, each) and not rules.missed(each, project.monitors[each.status.monitor].every, now)
+        for each in known.values()
+    )
 
 
 def _agrees(project: Project, standing: Standing) -> bool:

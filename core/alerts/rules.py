@@ -17,6 +17,9 @@ from ..domain.monitoring import AlertState, AlertStatus, Measurement, Standing
 from ..domain.project import AlertRule
 from ..domain.text.format import moment
 
+# A monitor has measured no more when so many of its times and so many seconds have gone by.
+MISSED_TIMES = 3
+MISSED_SECONDS = 60.0
 MAX_TEXT = 2_000
 """Letters of an annotation that are kept once its values are filled in."""
 
@@ -63,6 +66,21 @@ def step(rule: AlertRule, before: Standing, number: int, measured: Measurement) 
     )
     known = replace(known, status=status)
     return _beyond(rule, known, measured) if beyond else _back(rule, known, measured)
+
+
+def missed(standing: Standing, every: float, now: float) -> bool:
+    """Tells whether a monitor that measures every so many seconds has not done so for a while, and that is not said
+    yet."""
+    last = standing.status.measured
+    return last is not None and not standing.status.absent and now - last > MISSED_TIMES * every + MISSED_SECONDS
+
+
+def without(standing: Standing, now: float) -> Standing:
+    """Returns how an alert stands whose monitor measures no more."""
+    status = replace(standing.status, absent=True, message="its monitor has not measured for a while")
+    if status.state is AlertState.INACTIVE:
+        status = replace(status, state=AlertState.NO_DATA, since=now)
+    return replace(standing, status=status)
 
 
 def is_beyond(rule: AlertRule, measured: Measurement) -> bool | None:

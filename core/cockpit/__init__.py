@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .ci import Ci
     from .containers import Containers
     from .environments import Environments
+    from .feedback import Feedback
     from .inbox import Inbox
     from .labels import Labels
     from .models import Models
@@ -204,6 +205,13 @@ class Cockpit:
         from .alerts import Alerts
 
         return Alerts(self._opened)
+
+    @cached_property
+    def feedback(self) -> Feedback:
+        """Returns the namespace of the feedback loop: what alerts have started, and whether it helped."""
+        from .feedback import Feedback
+
+        return Feedback(self._opened)
 
     @cached_property
     def changes(self) -> Changes:

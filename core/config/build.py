@@ -24,6 +24,7 @@ from ..domain.project import (
     Mlflow,
     MonitorSpec,
     On,
+    OnAlert,
     Pipeline,
     Project,
     Proof,
@@ -124,7 +125,12 @@ def _pipeline(name: str, record: Record) -> Pipeline:
 
 def _on(record: Record | None) -> On:
     asked = record.get("pull_request", False) if record else False
-    return _made(On, record, pull_request=(("*",) if asked else ()) if isinstance(asked, bool) else asked)
+    pulls = (("*",) if asked else ()) if isinstance(asked, bool) else asked
+    return _made(On, record, pull_request=pulls, alert=_on_alert(record.get("alert", ()) if record else ()))
+
+
+def _on_alert(written: Record | tuple[str, ...]) -> OnAlert:
+    return OnAlert(written) if isinstance(written, tuple) else _made(OnAlert, written)
 
 
 def _concurrency(written: str | Record | None) -> Concurrency:

@@ -14,11 +14,6 @@ _NO_PACKAGE = "accepted, but no installed package implements it"
 def idle(record: Record, project: Project) -> tuple[str, ...]:
     """Returns the sentences: sections first, then single keys, in the order of the file."""
     lines = [f"{key}: {_NOT_IMPLEMENTED}" for key in _SECTIONS if record.has(key)]
-    lines += [
-        f"pipelines.{name}.on.alert: {_NOT_IMPLEMENTED}"
-        for name, pipeline in project.pipelines.items()
-        if pipeline.on.alerts
-    ]
     steps = [
         (f"pipelines.{name}.steps.{step.name}", step.executor)
         for name, pipeline in project.pipelines.items()

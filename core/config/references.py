@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import plugins
 from ..domain.graphs import find_cycle, reaches
+from ..domain.monitoring import ALERT_VALUES
 from ..domain.project import LEAST_TOKEN, MAX_CELLS, Feedback, Pipeline, Project, StepSpec
 from ..errors import UsageError
 from . import gates
@@ -199,7 +200,9 @@ class _Steps:
     def check(self) -> None:
         on: Record | None = self.record.get("on")
         if on is not None:
-            _known(on, "alert", self.project.alerts, "alert", self.reader)
+            written: Any = on.get("alert")
+            own = isinstance(written, Record)
+            _known(written if own else on, "names" if own else "alert", self.project.alerts, "alert", self.reader)
         self._templates_of(self.record.get("env", {}), "env", self.record, frozenset())
         for name, record in self.records.items():
             self._step(record, self.pipeline.steps[name])
@@ -366,6 +369,8 @@ class _Steps:
             self.reader.problem(node, path, error.message, error.hint)
             return
         known = [*(f"params.{name}" for name in self.pipeline.params), *(f"matrix.{name}" for name in sorted(cells))]
+        if self.pipeline.on.alert.names:
+            known += [f"alert.{name}" for name in ALERT_VALUES]
         for each in dict.fromkeys(map(str, found)):
             if each not in known:
                 hint = self.reader.suggest(each, known) or "this pipeline has no params, and this step no matrix"

@@ -287,13 +287,15 @@ def _near(node: YamlNode, choices: Sequence[str]) -> str:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Either:
-    """One kind for a single value, another for a mapping or a list."""
+    """One kind for a single value, another for a mapping or a list; where the first takes a list, the other is for a
+    mapping alone."""
 
     single: ValueKind
     other: ValueKind
 
     def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
-        return (self.single if node.kind == "text" else self.other).read(node, key, reader)
+        other = node.kind == "map" if isinstance(self.single, ListOf) else node.kind != "text"
+        return (self.other if other else self.single).read(node, key, reader)
 
     def schema(self) -> Schema:
         return {"anyOf": [self.single.schema(), self.other.schema()]}

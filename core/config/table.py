@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .. import plugins
 from ..domain.metrics import AVERAGES, FACTS, TASKS
-from ..domain.monitoring import SEVERITIES
+from ..domain.monitoring import LOOP_MODES, SEVERITIES
 from ..domain.watching import CANARY_SIGNALS
 from .checks.keys import DATA_STEP, MORE_CHECKS
 from .kinds import (
@@ -168,6 +168,21 @@ MLFLOW = Section(
     ),
 )
 
+ON_ALERT = Section(
+    "on_alert",
+    (
+        Key("names", _names, "alerts that start it when they fire", required=True),
+        Key(
+            "mode",
+            Choice(LOOP_MODES),
+            "propose: a person decides; run: nothing is delivered without one; deliver (run, or propose if protected)",
+        ),
+        Key("cooldown", Duration(), "time from one start to the next, at least (6h)"),
+        Key("at_most", Integer(1, 1000), "how often it is started in a day (2)"),
+        Key("look_back", Duration(low=1.0), "time after a delivery in which it has to have helped (1d)"),
+    ),
+)
+
 ON = Section(
     "on",
     (
@@ -179,7 +194,7 @@ ON = Section(
             "pull requests of the Git host start it: true, or patterns of the branches that they go into",
         ),
         Key("schedule", Text(check=bad_schedule), "cron line, in UTC"),
-        Key("alert", _names, "alerts that start it (nothing acts on it yet)"),
+        Key("alert", Either(_names, ON_ALERT), "alerts that start it: their names, or `names` and what holds it back"),
     ),
 )
 

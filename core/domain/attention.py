@@ -9,7 +9,7 @@ from .containers import EngineSnapshot
 from .delivery import CanaryState, Condition, EnvironmentStatus, How
 from .frozen import Frozen
 from .models import CHALLENGER, CHAMPION, Version
-from .monitoring import AlertStatus
+from .monitoring import AlertStatus, LoopEntry
 from .runs import Run, RunState
 from .text import format as fmt
 from .verdicts import VersionVerdict, quarantine_of, taken_back
@@ -29,6 +29,7 @@ class Reason(StrEnum):
     ALERT = "alert"
     CANARY = "canary"  # a canary is paused, or waits for a decision
     APPROVAL = "approval"
+    PROPOSAL = "proposal"  # an alert would start a pipeline
     AGENT = "agent"  # the agent is gone
     TROUBLE = "trouble"  # the agent cannot do something
     FAILED = "failed"
@@ -59,6 +60,7 @@ def needs(
     runs: Iterable[Run],
     environments: Iterable[EnvironmentStatus],
     alerts: Iterable[AlertStatus],
+    proposals: Iterable[LoopEntry] = (),
     agent: AgentStatus | None,
     versions: Iterable[Version],
     verdicts: Mapping[int, Sequence[VersionVerdict]] | None = None,
@@ -77,6 +79,7 @@ def needs(
     found += _of_engines(snapshots)
     found += _of_runs(runs, now)
     found += _of_alerts(alerts, now)
+    found += _of_proposals(proposals)
     found += _of_agent(agent, now)
     found += _of_troubles(agent, {need.environment for need in found if need.reason in (Reason.ENGINE, Reason.DOWN)})
     found += _of_versions(versions, verdicts or {}, _under_way(runs, environments))
@@ -156,6 +159,13 @@ def _of_alerts(alerts: Iterable[AlertStatus], now: float) -> Iterator[Need]:
             urgency, words = 4, f"{words}; acknowledged {alert.acknowledged}"
         command = "" if alert.acknowledged else f"podium alerts ack {alert.name} --why …"
         yield Need(urgency, Reason.ALERT, alert.name, words, command, environment=alert.environment)
+
+
+def _of_proposals(proposals: Iterable[LoopEntry]) -> Iterator[Need]:
+    """Yields what an alert would start if somebody let it."""
+    for each in proposals:
+        words = f"would be started for alert {each.alert} on {each.environment}"
+        yield Need(2, Reason.PROPOSAL, each.pipeline, words, f"podium feedback approve {each.id}", each.environment)
 
 
 def _of_agent(agent: AgentStatus | None, now: float) -> Iterator[Need]:

@@ -273,6 +273,10 @@ class Ring(Frozen):
         return f"\x1b]9;{text}\x1b\\\a"
 
 
+# What an alert may do with a pipeline that it starts.
+LOOP_MODES = ("propose", "run", "deliver")
+
+
 class LoopState(StrEnum):
     """How far the feedback loop is with one firing alert and one pipeline."""
 

@@ -120,6 +120,20 @@ class Docker(Frozen):
     """Keeps a bill of materials with each image if syft is installed."""
 
 
+class OnAlert(Frozen):
+    """Alerts that start a pipeline, and what holds it back."""
+
+    names: tuple[str, ...] = ()
+    mode: str = ""
+    """`propose`, `run` or `deliver`; empty for `propose` where the environment is protected, else `run`."""
+    cooldown: float = 6 * 3600.0
+    """The seconds from one start to the next, at least."""
+    at_most: int = 2
+    """How often it is started in a day."""
+    look_back: float = 86_400.0
+    """The seconds after a delivery in which it has to have helped."""
+
+
 class On(Frozen):
     """The triggers of a pipeline: pushes to the `push` branches, new tags that match a pattern, pull requests into the
     branches that match one, a cron line (UTC), alerts by name."""
@@ -128,7 +142,7 @@ class On(Frozen):
     tag: tuple[str, ...] = ()
     pull_request: tuple[str, ...] = ()
     schedule: str = ""
-    alerts: tuple[str, ...] = field(default=(), metadata={"key": "alert"})
+    alert: OnAlert = OnAlert()
 
 
 class Concurrency(Frozen):

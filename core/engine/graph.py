@@ -15,6 +15,7 @@ from typing import Any
 
 from ..config.expressions import render
 from ..domain.frozen import Frozen
+from ..domain.monitoring import ALERT_VALUES
 from ..domain.project import MAX_CELLS, ContainerSpec, Matrix, Pipeline, Scalar, StepSpec
 from ..errors import ConfigError, Problem, UsageError
 
@@ -74,7 +75,12 @@ def build(
     `context` adds groups of values (beyond `params` and `matrix`) that `${{ }}` may name. ConfigError names a cycle
     or an unknown step; UsageError an unknown parameter.
     """
-    base: dict[str, Mapping[str, Scalar]] = {**(context or {}), "params": parameters(pipeline, params or {})}
+    nothing: Mapping[str, Scalar] = dict.fromkeys(ALERT_VALUES, "")  # what an alert says in a run that none has started
+    base: dict[str, Mapping[str, Scalar]] = {
+        "alert": nothing,
+        **(context or {}),
+        "params": parameters(pipeline, params or {}),
+    }
     cells = {spec.name: expand(spec) for spec in pipeline.steps.values()}
     names = {name: tuple(cell_name(name, cell) for cell in group) for name, group in cells.items()}
     single = {full: (full,) for group in names.values() for full in group}

@@ -14,6 +14,7 @@ from ..journal import Journal
 from . import environment, paths
 from .graph import PlannedStep, build
 from .orphans import SHELL_MARK
+from .run.cause import alert_values
 
 if TYPE_CHECKING:
     from ..domain.shells import ShellSession
@@ -36,7 +37,7 @@ def shell(project: Project, journal: Journal, run_id: int, name: str | None = No
         from ..config import load
 
         project = load(root, home=project.home)
-    planned = _planned(project, run, step)
+    planned = _planned(project, journal, run, step)
     contained = planned.container is not None
     shared = environment.fixed(project, run, contained=contained)
     env = environment.for_step(shared, run, step.name, step.key, planned.env)
@@ -57,11 +58,12 @@ def _chosen(journal: Journal, run: Run, name: str | None) -> Step:
     raise UsageError(f"{len(failed) or 'no'} steps of run {run.id} failed: which one?", hint=f"name one of: {names}")
 
 
-def _planned(project: Project, run: Run, step: Step) -> PlannedStep:
+def _planned(project: Project, journal: Journal, run: Run, step: Step) -> PlannedStep:
     if step.uses:
         raise Refused(step.why_no_shell(), hint=f"podium logs {run.id} {step.name}")
     pipeline = project.pipelines.get(run.name)
-    planned = {each.name: each for each in build(pipeline, run.params)} if pipeline else {}
+    values = alert_values(journal, run)
+    planned = {each.name: each for each in build(pipeline, run.params, values)} if pipeline else {}
     if step.name not in planned:
         raise NotFound(
             f"podium.yaml has no step {step.name} in {run.name} any more",

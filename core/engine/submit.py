@@ -41,12 +41,13 @@ def submit_pipeline(
     commit: str | None = None,
     branch: str = "",
     fresh: bool = False,
+    alert: Mapping[str, str] | None = None,
     along: Callable[[Run], None] = lambda _: None,
 ) -> Run:
     """Writes a run of the pipeline and starts its worker. With `commit` it runs that commit in its own worktree,
-    otherwise the working tree. `fresh` ignores the cache; `along` is called in the transaction that writes the run, so
-    that what it writes is there if and only if the run is. Raises NotFound for an unknown pipeline or commit,
-    UsageError for an unknown parameter."""
+    otherwise the working tree. `fresh` ignores the cache; `alert` is what `${{ alert.… }}` names; `along` is called in
+    the transaction that writes the run, so that what it writes is there if and only if the run is. Raises NotFound for
+    an unknown pipeline or commit, UsageError for an unknown parameter."""
     pipeline = project.pipelines.get(name)
     if pipeline is None and commit is None:
         raise NotFound(
@@ -58,7 +59,8 @@ def submit_pipeline(
     sha, workspace = "", project.home
     if commit is not None:
         sha, branch = _resolve(project, commit, branch)
-    steps = build(pipeline, given) if pipeline is not None and commit is None else ()
+    context = {"alert": alert} if alert is not None else {}
+    steps = build(pipeline, given, context) if pipeline is not None and commit is None else ()
     written = written_params(pipeline, given, project.secrets) if pipeline is not None and commit is None else given
     with journal.transaction():
         run = journal.runs.create(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .aging.rows import Rows
     from .aging.segments import Segments
     from .alerts.events import Alerts
+    from .alerts.loops import Loops
     from .alerts.silences import Silences
     from .alerts.states import AlertStates
     from .audit import Audit
@@ -232,6 +233,12 @@ class Journal(Closing):
         from .alerts.states import AlertStates
 
         return AlertStates(self._database)
+
+    @cached_property
+    def loops(self) -> Loops:
+        from .alerts.loops import Loops
+
+        return Loops(self._database)
 
     @cached_property
     def silences(self) -> Silences:

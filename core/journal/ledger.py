@@ -129,6 +129,11 @@ class Ledger:
         rows = self._database.all(sql, (environment, limit))
         return [_deployment(row) for row in rows]
 
+    def of_run(self, run_id: int) -> list[Deployment]:
+        """Returns the deployments that a run made, oldest first."""
+        sql = f"SELECT {_COLUMNS} FROM deployments WHERE run_id = ? ORDER BY id"  # noqa: S608 - constant columns
+        return [_deployment(row) for row in self._database.all(sql, (run_id,))]
+
     def current(self, environment: str) -> Deployment | None:
         """Returns the latest deployment that succeeded: what the environment should serve."""
         row = self._database.one(

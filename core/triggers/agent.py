@@ -253,6 +253,7 @@ def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
         Job("monitors of rows", 5.0, jobs.Monitoring(say, light=False)),
         Job("alerts", 1.0, jobs.Alerting(say)),
         Job("sinks", 1.0, jobs.Notifying()),
+        Job("feedback", 2.0, jobs.FeedingBack(say, settings.error)),
         Job("containers", 1.0, containers, containers.close),
         Job("labels", 2.0, LabelCollection()),
         Job("registry", 2.0, jobs.RegistrySnapshots()),

@@ -223,6 +223,20 @@ class Alerting:
         tell(project, journal, time.time())
 
 
+class FeedingBack:
+    """Starts what alerts start, and follows it to whether it helped. While podium.yaml cannot be used (`error`) nothing
+    is started."""
+
+    def __init__(self, say: Say, error: Callable[[], PodiumError | None] = lambda: None) -> None:
+        self._say, self._error = say, error
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        from ..feedback.loop import look
+
+        if self._error() is None:
+            look(project, journal, time.time(), self._say)
+
+
 class Notifying:
     """Sends messages about alerts to the sinks. What sends is loaded when there is one, and not before."""
 

@@ -102,6 +102,22 @@ def test_a_rule_that_changed_judges_the_next_measurement(home: Path, journal: Jo
     assert statuses(config, journal, NOW)[0].severity == "critical"
 
 
+def test_a_monitor_that_measures_no_more_is_no_data(home: Path, journal: Journal) -> None:
+    config = project(home, TWO)
+    journal.measurements.add(measured(0.5, 0))
+    journal.measurements.add(measured(0.0, 0, monitor="latency"))
+    evaluate(config, journal, NOW)
+    assert evaluate(config, journal, NOW + 200) == [], "a monitor of every minute may be late"
+    (gone,) = evaluate(config, journal, NOW + 300)
+    assert (gone.name, gone.state, gone.message) == ("slow", "no data", "its monitor has not measured for a while")
+    found = {each.name: each for each in statuses(config, journal, NOW)}
+    assert found["errors-high"].firing and found["errors-high"].absent and found["errors-high"].value == 0.5
+    before = journal.data_version()
+    assert evaluate(config, journal, NOW + 9000) == [] and journal.data_version() == before, "that is said once"
+    journal.measurements.add(measured(0.0, 9001))
+    assert [each.state for each in evaluate(config, journal, NOW + 9001)] == ["resolved"]
+
+
 def test_many_measurements_are_judged_in_parts(home: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("podium.core.alerts.evaluate.MAX_MEASUREMENTS", 3)
     config = project(home)

@@ -18,7 +18,7 @@ from podium.core.domain.delivery import (
     ReplicaState,
 )
 from podium.core.domain.models import Version
-from podium.core.domain.monitoring import AlertState, AlertStatus
+from podium.core.domain.monitoring import AlertState, AlertStatus, LoopEntry, LoopState
 from podium.core.domain.repair import Difference, DifferenceKind
 from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
 from podium.core.domain.verdicts import Source, Verdict, VersionVerdict
@@ -113,6 +113,14 @@ def test_alerts_by_their_severity_and_what_people_said_of_them() -> None:
         replace(DRIFT, state=AlertState.NO_DATA),
     ):
         assert asked(alerts=[quiet]) == []
+
+
+def test_what_an_alert_would_start_waits_for_a_person() -> None:
+    entry = LoopEntry(3, "drift", "production", "retrain", 7, NOW, LoopState.PROPOSED, mode="propose")
+    (need,) = asked(proposals=[entry])
+    assert (need.urgency, need.reason, need.subject) == (2, Reason.PROPOSAL, "retrain")
+    assert need.words == "would be started for alert drift on production"
+    assert need.command == "podium feedback approve 3"
 
 
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR, None])

@@ -168,3 +168,26 @@ def test_containers_are_counted_as_the_containers_screen_counts_them(docked: See
         assert text(pilot.app).count("1 up") == 2
 
     drive(make_app(docked, screen="overview"), script)
+
+
+def test_it_rings_for_an_alert_that_begins_to_fire_and_for_none_that_fired_before(
+    cockpit: SeededCockpit, app: Callable[..., PodiumApp]
+) -> None:
+    from podium.core.domain.monitoring import AlertEvent, Ring
+    from podium.tui.ringing import sequences
+
+    file = cockpit.home / "podium.yaml"
+    file.write_text(file.read_text() + "\nnotify: {sinks: {here: {terminal: bell}}}\n")
+    event = AlertEvent(0, "old", "production", "m", "firing", 1.0)
+    cockpit.journal.alerts.add(event)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        assert "old firing" not in text(pilot.app)
+        cockpit.journal.alerts.add(replace(event, name="new"))
+        pilot.app._ask()
+        await until(pilot, lambda: "new firing on production" in text(pilot.app), "the alert, in the footer")
+
+    drive(app(screen="overview"), script)
+    assert sequences([Ring("bell", "a"), Ring("bell", "b")]) == "\a"
+    assert sequences([Ring("bell", "a"), Ring("osc9", "b")]) == Ring("osc9", "b").sequence

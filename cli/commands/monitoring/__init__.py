@@ -1,1 +1,1 @@
-"""Commands about what is watched: requests and their labels."""
+"""Commands about what is watched: monitors, alerts, and what those start."""

@@ -12,6 +12,7 @@ from ...errors import NotFound, RunFailed
 from ...journal import Journal
 from ..graph import PlannedStep, build, parameters
 from ..plan import describe_steps, operation_step
+from .cause import alert_values, with_approvals
 
 
 def plan_steps(journal: Journal, project: Project, run: Run) -> tuple[PlannedStep, ...]:
@@ -24,7 +25,7 @@ def plan_steps(journal: Journal, project: Project, run: Run) -> tuple[PlannedSte
         raise NotFound(
             f"there is no pipeline {run.name!r}", hint=f"podium.yaml has: {', '.join(project.pipelines) or 'none'}"
         )
-    steps = build(pipeline, run.params)
+    steps = with_approvals(journal, run, build(pipeline, run.params, alert_values(journal, run)))
     before = journal.steps.of(run.id)
     if not before:
         journal.steps.add(run.id, describe_steps(run.id, steps, project.secrets))

@@ -34,6 +34,8 @@ from podium.core.domain.monitoring import (
     AlertStatus,
     ColumnMeasurement,
     LabelCounts,
+    LoopEntry,
+    LoopState,
     Measurement,
     MonitorKind,
     MonitorStatus,
@@ -128,6 +130,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "alert": shapes.alert(AlertStatus("a", "e", "m", AlertState.FIRING, 0.0)),
     "alert_event": shapes.alert_event(AlertEvent(1, "a", "e", "m", "firing", 0.0)),
     "silence": shapes.silence(Silence(1, "a", "anna", "", 0.0, 1.0)),
+    "loop": shapes.loop(LoopEntry(1, "a", "e", "p", 1, 0.0, LoopState.RUNNING)),
     "sink": shapes.sink(SinkStatus("a", "webhook")),
     "problem": shapes.problem(Problem("f", 1, 1, "", "")),
 }
@@ -365,8 +368,8 @@ def test_help_of_every_command_shows_an_example(call: Call) -> None:
     for name in COMMANDS:
         done = call(name, "--help")
         assert done.code == 0
-        assert "-C" in done.out or name in ("alerts", "ci", "config", "labels", "quarantine")
-        assert "Example:" in done.out or name in ("alerts", "ci", "config", "quarantine"), name
+        assert "-C" in done.out or name in ("alerts", "ci", "config", "feedback", "labels", "quarantine")
+        assert "Example:" in done.out or name in ("alerts", "ci", "config", "feedback", "quarantine"), name
     for words in (
         ["config", "schema"],
         ["config", "show"],

@@ -6,16 +6,16 @@ from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit
-from ...core.domain.monitoring import AlertStatus
-from ...core.domain.text.durations import parse_duration
-from ...core.domain.text.format import ago, count, local, number
-from ...core.errors import UsageError
-from ..completion import complete_alert
-from ..options import Output, Why, environment_option
-from ..session import command, opened
-from ..text import diagnostics, output, shapes
-from ..text.output import Column, Format
+from ....core.cockpit import Cockpit
+from ....core.domain.monitoring import AlertStatus
+from ....core.domain.text.durations import parse_duration
+from ....core.domain.text.format import ago, count, local, number
+from ....core.errors import UsageError
+from ...completion import complete_alert
+from ...options import Output, Why, environment_option
+from ...session import command, opened
+from ...text import diagnostics, output, shapes
+from ...text.output import Column, Format
 
 alerts = typer.Typer(
     help="Show how alerts stand and what changed; acknowledge and silence them.",

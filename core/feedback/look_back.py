@@ -1,0 +1,95 @@
+"""After a delivery the loop looks back: did the alert end, did quality rise?
+
+Only what was measured after the delivery counts. No data says nothing: without any, the answer waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..domain.monitoring import LoopEntry, LoopState, Measurement, MonitorKind
+from ..domain.project import OnAlert, Project
+from ..domain.text.format import duration
+from ..journal import Journal
+
+# Measurements before a delivery that are looked at for the one that it is compared with, in seconds.
+_BEFORE_SECONDS = 30 * 86_400.0
+
+
+def judged(project: Project, journal: Journal, entry: LoopEntry, now: float) -> LoopEntry:
+    """Returns an entry that has delivered with what is known of it at `now`, in seconds since the epoch; the same one
+    while nothing is."""
+    delivered = entry.ended or entry.at
+    current = journal.ledger.current(entry.environment)
+    if current is None or current.to_version != entry.version:
+        instead = f", version {current.to_version} serves" if current is not None else ""
+        return _said(entry, LoopState.DID_NOT_HELP, f"version {entry.version} does not serve any more{instead}")
+    ended = _alert_ended(journal, entry)
+    if ended is not None and ended <= delivered:
+        return _said(entry, LoopState.ENDED, "the alert had ended before the delivery: it is no proof of anything")
+    if ended is not None:
+        return _said(entry, LoopState.HELPED, f"the alert ended {duration(ended - delivered)} after the delivery")
+    risen = _quality_rose(project, journal, entry, delivered, now)
+    if risen:
+        return _said(entry, LoopState.HELPED, risen)
+    pipeline = project.pipelines.get(entry.pipeline)
+    patience = (pipeline.on.alert if pipeline is not None else OnAlert()).look_back
+    if now - delivered < patience:
+        return entry
+    if _measured(journal, entry, delivered):
+        after = duration(now - delivered)
+        return _said(entry, LoopState.DID_NOT_HELP, f"{after} after the delivery the alert still fires")
+    waits = "nothing was measured since the delivery, so nobody knows"
+    return entry if entry.why == waits else replace(entry, why=waits)
+
+
+def _said(entry: LoopEntry, state: LoopState, why: str) -> LoopEntry:
+    return replace(entry, state=state, why=why)
+
+
+def _alert_ended(journal: Journal, entry: LoopEntry) -> float | None:
+    """Returns when the alert ended, in seconds since the epoch; None if it still fires."""
+    events = journal.alerts.recent(1000, name=entry.alert)
+    return next((each.at for each in events if each.episode == entry.episode and each.state == "resolved"), None)
+
+
+def _measured(journal: Journal, entry: LoopEntry, delivered: float) -> bool:
+    standing = journal.alert_states.get(entry.alert)
+    if standing is None:
+        return False
+    last = standing.status.measured
+    return last is not None and last > delivered and not standing.status.absent
+
+
+def _quality_rose(project: Project, journal: Journal, entry: LoopEntry, delivered: float, now: float) -> str:
+    """Returns in words that a quality has risen since the delivery, by more than its interval; empty if none has."""
+    for name, monitor in project.monitors.items():
+        if monitor.environment != entry.environment:
+            continue
+        before = _last_quality(journal, name, delivered - _BEFORE_SECONDS, delivered)
+        after = _last_quality(journal, name, delivered, now)
+        if before is None or after is None or after.version != entry.version:
+            continue
+        if _better(monitor.measure, before, after):
+            found = f"{before.value:.4g} to {after.value:.4g}"
+            return f"{name} went from {found} (between {after.low:.4g} and {after.high:.4g})"
+    return ""
+
+
+def _last_quality(journal: Journal, name: str, start: float, end: float) -> Measurement | None:
+    found = [
+        each
+        for each in journal.measurements.series(name, start, end)
+        if each.kind is MonitorKind.QUALITY and each.value is not None and start < each.at
+    ]
+    return found[-1] if found else None
+
+
+def _better(metric: str, before: Measurement, after: Measurement) -> bool:
+    """Tells whether the whole interval after the delivery is on the better side of the value before it."""
+    from ..config.table import METRIC_GOALS
+
+    goal = METRIC_GOALS.get(metric)
+    if goal is None or before.value is None or after.low is None or after.high is None:
+        return False
+    return after.low > before.value if goal == "maximize" else after.high < before.value
