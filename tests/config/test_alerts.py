@@ -12,7 +12,9 @@ from podium.core.errors import ConfigError
 WATCHED = """\
 project: p
 environments: {e: {}}
-monitors: {m: {environment: e, signal: error_rate}}
+monitors:
+  m: {environment: e, signal: error_rate}
+  drift: {environment: e, drift: psi, reference: a.csv}
 """
 
 
@@ -20,8 +22,8 @@ def read(text: str, **environ: str) -> Project:
     return from_text(WATCHED + text, "podium.yaml", Path("/p"), Path("/p"), environ)
 
 
-def alert(keys: str) -> AlertRule:
-    return read(f"alerts: {{a: {{monitor: m, {keys}}}}}\n").alerts["a"]
+def alert(keys: str, monitor: str = "m") -> AlertRule:
+    return read(f"alerts: {{a: {{monitor: {monitor}, {keys}}}}}\n").alerts["a"]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def alert(keys: str) -> AlertRule:
 )
 def test_what_no_alert_may_say(keys: str, key: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        alert(keys)
+        alert(keys, "drift" if "false_alarms" in keys else "m")
     (problem,) = caught.value.problems
     assert problem.key == f"alerts.a{key}" and message in problem.message
 
@@ -60,7 +62,7 @@ def test_how_long_it_lasts() -> None:
     ("text", "rate"), [("1/month", 1 / 30), ("2/week", 2 / 7), ("0.5 / day", 0.5), ("1/year", 1 / 365)]
 )
 def test_rates(text: str, rate: float) -> None:
-    found = alert(f"false_alarms: {text}")
+    found = alert(f"false_alarms: {text}", "drift")
     assert (found.false_alarms, found.above, found.below) == (pytest.approx(rate), None, None)
 
 
@@ -78,7 +80,7 @@ def sink(text: str, **environ: str) -> Sink:
 
 def test_sinks() -> None:
     assert read("").notify == Notify()
-    assert sink("{webhook: 'http://127.0.0.1:1/'}") == Sink("s", "webhook", "http://127.0.0.1:1/", line=4)
+    assert sink("{webhook: 'http://127.0.0.1:1/'}") == Sink("s", "webhook", "http://127.0.0.1:1/", line=6)
     found = sink("{command: [./page.sh, --loud], env: {A: b}, timeout: 5s, resolved: false}")
     assert (found.kind, found.command, found.env) == ("command", ("./page.sh", "--loud"), {"A": "b"})
     assert (found.timeout, found.resolved) == (5.0, False)
