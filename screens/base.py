@@ -407,7 +407,14 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
             else:
                 self.podium.say(asked.said)
 
-        dialog = ConfirmDialog(asked.question, asked.lines, asked.yes, keep=asked.no, command=asked.command)
+        dialog = ConfirmDialog(
+            asked.question,
+            asked.lines,
+            asked.yes,
+            keep=asked.no,
+            command=asked.command,
+            needs_reason=asked.needs_reason,
+        )
         self.app.push_screen(dialog, decided)
 
     def show_started(self, run: Run) -> None:

@@ -21,7 +21,7 @@ from ..tui.widgets.prompt import Prompt
 from ..tui.widgets.table import Table
 from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
-from .ci_cells import JobLine, ci_columns, ci_lines, ci_text, job_columns, job_lines
+from .cells.ci import JobLine, ci_columns, ci_lines, ci_text, job_columns, job_lines
 
 if TYPE_CHECKING:
     from ..core.cockpit import Cockpit

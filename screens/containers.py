@@ -25,9 +25,9 @@ from ..tui.widgets.pane import Span
 from ..tui.widgets.table import Table
 from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
+from .cells.container_columns import columns
+from .cells.container_rows import Row, is_stale, newest, rows_of
 from .changes import ChangeKeys
-from .container_columns import columns
-from .container_rows import Row, is_stale, newest, rows_of
 from .shells import ShellKeys
 
 

@@ -21,10 +21,10 @@ from ..tui.widgets.table import Column, Table
 from ..tui.widgets.text_pane import TextPane
 from . import canary
 from .base import PodiumScreen
-from .cells import health_cell, quarantined_of, serves_cell
+from .cells.common import health_cell, quarantined_of, serves_cell
+from .cells.deployments import deployment_text, history_columns
+from .cells.environments import POINTS, signal_lines, status_lines
 from .changes import ChangeKeys
-from .deployment_columns import deployment_text, history_columns
-from .environment_lines import POINTS, signal_lines, status_lines
 
 _CANARY_LINES = 11  # lines at most of a canary's pane, where the signals and the ledger stand below it
 

@@ -18,9 +18,9 @@ from ..tui.widgets.pane import Cell
 from ..tui.widgets.table import Column, Table
 from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
-from .cells import alias_spans, verdict_cell
+from .cells.common import alias_spans, verdict_cell
+from .cells.versions import Known, version_lines
 from .changes import ChangeKeys
-from .version_lines import Known, version_lines
 
 _METRICS_FROM = (0, 88, 100)  # the width of the table in cells from which the first metrics are shown
 _MAX_MARKED = 12

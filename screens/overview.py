@@ -24,9 +24,9 @@ from ..tui.widgets.pane import Cell
 from ..tui.widgets.sparkline import sparkline
 from ..tui.widgets.table import Column, Table
 from .base import PodiumScreen, error_lines
-from .cells import health_cell, quarantined_of, run_columns, run_text, serves_cell
+from .cells.common import health_cell, quarantined_of, run_columns, run_text, serves_cell
+from .cells.container_rows import counts, is_stale, newest
 from .changes import ChangeKeys
-from .container_rows import counts, is_stale, newest
 
 _POINTS = 30
 

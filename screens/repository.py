@@ -21,7 +21,7 @@ from ..tui.widgets.prompt import Prompt
 from ..tui.widgets.table import Table
 from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen, error_lines
-from .commit_cells import commit_columns, commit_lines, commit_text, diff_lines, ref_columns, sha_of
+from .cells.commits import commit_columns, commit_lines, commit_text, diff_lines, ref_columns, sha_of
 
 COMMITS_PAGE = 200
 _NEAR_END = 50

@@ -18,7 +18,7 @@ from ..tui.widgets.log_view import LogView
 from ..tui.widgets.pane import Span
 from ..tui.widgets.table import Table
 from .base import PodiumScreen
-from .cells import run_columns, run_text
+from .cells.common import run_columns, run_text
 from .changes import ChangeKeys
 from .shells import ShellKeys
 

@@ -143,9 +143,13 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="approve", keys=("A",), label="approve", help="Let a waiting step continue", group="Changes",
-        refuse=when.approve, danger=Danger.CHANGE, screens=(*_RUNS, "ci"), footer=5,
+        refuse=when.approve, danger=Danger.CHANGE, screens=(*_RUNS, "ci", "monitors"), footer=5,
         on={
             "ci": Variant(help="Approve the environment that the CI run waits for", refuse=when.ci_approve),
+            "monitors": Variant(
+                label="acknowledge", help="Say that you know of the alert that fires; let a proposed pipeline run",
+                refuse=when.acknowledge,
+            ),
         },
     ),
     Action(
@@ -162,8 +166,9 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="again", keys=("R",), label="run again", help="Run the pipeline again with the same parameters",
         group="Changes", refuse=when.again, danger=Danger.CHANGE,
-        screens=(*_RUNS, "containers", "repository", "ci"), footer=7, confirm=confirmations.again,
+        screens=(*_RUNS, "containers", "repository", "ci", "monitors"), footer=7, confirm=confirmations.again,
         on={
+            "monitors": Variant(label="measure now", help="Evaluate the monitor now", refuse=when.monitor),
             "ci": Variant(
                 label="re-run failed", help="Have the host run again what failed in the CI run", refuse=when.ci_rerun
             ),
@@ -230,6 +235,10 @@ ACTIONS: tuple[Action, ...] = (
                 label="start a workflow", help="Have the host start a workflow, with inputs", refuse=when.ci_start
             ),
         },
+    ),
+    Action(
+        id="silence", keys=("Z",), label="silence", help="Have nobody told of the alert for a while",
+        group="Changes", refuse=when.silence, danger=Danger.CHANGE, screens=("monitors",), footer=6,
     ),
     Action(
         id="search", keys=("slash",), label="search", help="Search; the lines around a match stay visible",

@@ -9,10 +9,12 @@ from ..core.domain.containers import Container
 from ..core.domain.delivery import CanaryRequest, EnvironmentStatus
 from ..core.domain.hosts import CiRow, HostFeature, HostLimits
 from ..core.domain.models import Version
+from ..core.domain.monitoring import AlertStatus, LoopEntry, LoopState, MonitorStatus
 from ..core.domain.runs import Run, Step
 from ..core.domain.scm import CommitRow
 from .context import Context
 
+NO_ALERT = "no alert is under the cursor"
 NO_CI_RUN = "no CI run is under the cursor"
 NO_COMMIT = "no commit is under the cursor"
 NO_CONTAINER = "no container is under the cursor"
@@ -98,6 +100,28 @@ ci_approve = _ci(HostFeature.APPROVE, CiRow.why_not_approve)
 def ci_start(context: Context) -> str:
     limits = context.find(HostLimits) or HostLimits()
     return limits.why_not(HostFeature.START) if limits.configured else "podium.yaml names no Git host"
+
+
+# Monitors, alerts and the feedback loop
+
+
+def monitor(context: Context) -> str:
+    return "" if context.find(MonitorStatus) is not None else "no monitor is under the cursor"
+
+
+def acknowledge(context: Context) -> str:
+    entry, alert = context.find(LoopEntry), context.find(AlertStatus)
+    if entry is not None:
+        waits = entry.state in (LoopState.PROPOSED, LoopState.REFUSED)
+        return "" if waits else f"it is {entry.state}: nothing waits for a person"
+    if alert is None:
+        return NO_ALERT
+    return f"{alert.name} does not fire" if not alert.firing else "somebody knows of it" if alert.acknowledged else ""
+
+
+def silence(context: Context) -> str:
+    alert = context.find(AlertStatus)
+    return NO_ALERT if alert is None else "it is silenced already" if alert.silenced else ""
 
 
 # Runs

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.domain.frozen import Frozen
 from ..core.domain.hosts import CiApproval, CiRow, Workflow
+from ..core.domain.monitoring import AlertStatus, LoopEntry, LoopState
 from ..core.domain.runs import Run
 from ..core.domain.scm import CommitRow
 from ..core.errors import PodiumError
@@ -35,6 +36,7 @@ class Confirmation(Frozen):
     """The same from a shell."""
     said: str = ""
     """What the footer says when it is done."""
+    needs_reason: bool = False
 
 
 def _run(context: Context) -> Run:
@@ -177,3 +179,47 @@ def _asked(cockpit: Cockpit, project: str, act: Callable[[Ci], object]) -> None:
 def in_project(row: CiRow) -> str:
     """Returns the words of a command that name the project of a CI run; none where there is one project."""
     return f" --project {shlex.quote(row.project)}" if row.project else ""
+
+
+def acknowledge(alert: AlertStatus) -> Confirmation:
+    return Confirmation(
+        f"Say that you know of {alert.name}?",
+        (alert.message, "Nobody is told of it again until it is over. The alert goes on."),
+        "I know of it",
+        "Not yet",
+        f"acknowledge {alert.name}",
+        lambda cockpit, why: cockpit.alerts.acknowledge(alert.name, why=why),
+        f"podium alerts ack {shlex.quote(alert.name)}",
+        f"{alert.name} is known to you",
+        needs_reason=True,
+    )
+
+
+def silence(alert: AlertStatus, length: str, seconds: float) -> Confirmation:
+    """Asks before an alert is silenced for so many seconds, which were written as `length`."""
+    return Confirmation(
+        f"Silence {alert.name} for {length}?",
+        ("Nobody is told of it meanwhile. The alert itself goes on.",),
+        "Silence it",
+        "Do not",
+        f"silence {alert.name}",
+        lambda cockpit, why: cockpit.alerts.silence(alert.name, seconds=seconds, why=why),
+        f"podium alerts silence {shlex.quote(alert.name)} --for {length}",
+        f"{alert.name} is silent for {length}",
+        needs_reason=True,
+    )
+
+
+def loop_approve(entry: LoopEntry) -> Confirmation:
+    held = entry.state is LoopState.REFUSED
+    return Confirmation(
+        f"Let {entry.pipeline} run for {entry.alert}?",
+        (f"It is {entry.state}: {entry.why}" if entry.why else f"It is {entry.state}.", f"Mode: {entry.mode}."),
+        "Let it run",
+        "Not now",
+        f"start {entry.pipeline}",
+        lambda cockpit, why: cockpit.feedback.approve(entry.id, why=why),
+        f"podium feedback approve {entry.id}",
+        f"{entry.pipeline} is started by the agent",
+        needs_reason=held,
+    )

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.cockpit import Cockpit
 from ..core.domain.frozen import Frozen
+from ..core.domain.monitoring import Measurement, MonitorStatus
 from ..core.domain.watching import SIGNALS
 from .pool import FAST, SLOW
 
@@ -23,6 +24,8 @@ AUDIT_PAGE = 500
 SIGNAL_SECONDS = 900
 USAGE_POINTS = 60
 USAGE_SECONDS = 120
+MONITOR_SECONDS = 30 * 86_400
+MONITOR_POINTS = 200
 
 
 class Query(Frozen):
@@ -53,6 +56,13 @@ class ProjectView(Frozen):
 class RunsView(Frozen):
     runs: tuple[Any, ...]
     total: int
+
+
+class MonitorView(Frozen):
+    """A monitor with its last measurements, oldest first."""
+
+    status: MonitorStatus
+    past: tuple[Measurement, ...] = ()
 
 
 def _project(cockpit: Cockpit) -> ProjectView:
@@ -88,9 +98,23 @@ MODELS = Query("models", lambda cockpit: tuple(cockpit.models.list()), every=1.0
 SCHEDULES = Query("schedules", lambda cockpit: tuple(cockpit.agent.schedules()), every=1.0)
 AUDIT = Query("audit", lambda cockpit: tuple(cockpit.project.audit(limit=AUDIT_PAGE)), every=1.0)
 ALERTS = Query("alerts", lambda cockpit: tuple(cockpit.alerts.list()), every=1.0)
+LOOPS = Query("loops", lambda cockpit: tuple(cockpit.feedback.list()), every=1.0)
 PROPOSALS = Query("proposals", lambda cockpit: tuple(cockpit.feedback.proposed()), every=1.0)
 SNAPSHOTS = Query("snapshots", lambda cockpit: tuple(cockpit.containers.snapshots()), every=0.25)
 VERDICTS = Query("verdicts", lambda cockpit: cockpit.models.verdicts(), every=1.0)
+
+
+def monitors(now: Callable[[], float]) -> Query:
+    """Every monitor, with what it measured lately, oldest first."""
+
+    def read(cockpit: Cockpit) -> tuple[MonitorView, ...]:
+        end = now()
+        return tuple(
+            MonitorView(each, tuple(cockpit.monitors.series(each.name, end - MONITOR_SECONDS, end)[-MONITOR_POINTS:]))
+            for each in cockpit.monitors.list()
+        )
+
+    return Query("monitors", read, every=1.0)
 
 
 def runs(limit: int = RUNS_PAGE) -> Query:

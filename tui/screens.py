@@ -38,12 +38,13 @@ SCREENS: tuple[Screen, ...] = (
     Screen("containers",   "Containers",   "5", "screens.containers:ContainersScreen"),
     Screen("repository",   "Repository",   "6", "screens.repository:RepositoryScreen"),
     Screen("ci",           "CI",           "7", "screens.ci:CiScreen"),
+    Screen("monitors",     "Monitors",     "8", "screens.monitors:MonitorsScreen"),
     Screen("agent",        "Agent",        "",  "screens.agent:AgentScreen", above="overview"),
     Screen("compare",      "Compare",      "",  "screens.compare:CompareScreen", above="models"),
 )
 # Kept for screens to come: no action and no keymap of a person takes them meanwhile. They do nothing until then.
 RESERVED: Mapping[str, str] = {
-    "8": "Monitors", "9": "Infrastructure", "0": "Cluster",
+    "9": "Infrastructure", "0": "Cluster",
 }
 # fmt: on
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from podium.core.domain.containers import EngineSnapshot
 from podium.core.domain.watching import AgentStatus
-from podium.screens.container_rows import newest
+from podium.screens.cells.container_rows import newest
 from podium.tui.widgets.table import Table
 from textual.pilot import Pilot
 

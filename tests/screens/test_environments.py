@@ -17,7 +17,7 @@ from podium.core.domain.delivery import (
     Stopped,
 )
 from podium.core.domain.models import Version
-from podium.screens.environment_lines import status_lines
+from podium.screens.cells.environments import status_lines
 from podium.tui.actions import BY_ID
 from podium.tui.application import PodiumApp
 from podium.tui.context import Context

@@ -8,7 +8,7 @@ from typing import Any
 from podium.core.domain.models import Version
 from podium.core.domain.verdicts import Source, Verdict, VersionVerdict
 from podium.core.journal import Journal
-from podium.screens.version_lines import Known, version_lines
+from podium.screens.cells.versions import Known, version_lines
 from podium.tui import queries
 from podium.tui.application import PodiumApp
 from podium.tui.glyphs import Glyphs

@@ -14,6 +14,7 @@ from podium.tui.application import PodiumApp
 from tests.tui.driving import make_app, settled, until
 from tests.tui.seed import NOW, SeededCockpit, empty
 from tests.tui.seed_containers import ON_DOCKER, canary, seen_long_ago, trouble, unreachable
+from tests.tui.seed_monitors import seed_monitors
 
 SIZES = {"small": (80, 24), "middle": (120, 40), "large": (200, 50)}
 
@@ -37,6 +38,12 @@ def picture(snap_compare: Any, app: PodiumApp, size: tuple[int, int], *keys: str
 @pytest.mark.parametrize("screen", ["overview", "runs", "models", "environments"])
 def test_dark(snap_compare: Any, cockpit: SeededCockpit, screen: str, size: str) -> None:
     picture(snap_compare, make_app(cockpit, screen=screen, interval=0), SIZES[size])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_monitors(snap_compare: Any, cockpit: SeededCockpit, size: str) -> None:
+    seed_monitors(cockpit)
+    picture(snap_compare, make_app(cockpit, screen="monitors", interval=0), SIZES[size], "enter")
 
 
 @pytest.mark.parametrize("screen", ["overview", "environments"])

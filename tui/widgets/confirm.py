@@ -81,8 +81,10 @@ class ConfirmDialog(Dialog):
         *,
         keep: str = "Cancel",
         command: str = "",
+        needs_reason: bool = False,
     ) -> None:
         super().__init__()
+        self._needs_reason = needs_reason
         self._question, self._lines, self._yes, self._keep, self._command = question, lines, yes, keep, command
 
     def compose(self) -> ComposeResult:
@@ -95,7 +97,8 @@ class ConfirmDialog(Dialog):
                     yield Static(
                         Content.assemble(("\nthe same from a shell:  ", "$muted"), (one_line(self._command), "$accent"))
                     )
-            yield Static("why (kept in the audit; may be empty)", classes="label")
+            needed = "needed" if self._needs_reason else "may be empty"
+            yield Static(f"why (kept in the audit; {needed})", classes="label")
             entry = Input(id="why")
             entry.cursor_blink = False
             yield entry
@@ -108,10 +111,14 @@ class ConfirmDialog(Dialog):
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
-        if event.button.id == "yes":
-            self.dismiss(self.query_one("#why", Input).value.strip())
-        else:
+        why = self.query_one("#why", Input)
+        if event.button.id != "yes":
             self.dismiss(None)
+        elif self._needs_reason and not why.value.strip():
+            why.placeholder = "say why"
+            why.focus()
+        else:
+            self.dismiss(why.value.strip())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()

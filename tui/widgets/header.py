@@ -16,6 +16,7 @@ from .pane import Pane, Span, cells_of, fit, fit_both_ends
 
 _TITLES = (12, 3, 2, 0)  # letters of the other screens' names, from the widest way to show them on
 _READABLE = 3  # letters from which on a name that is cut may stand beside one that is not
+_SHORT_NAME = 6  # cells of a project's name that still say which one it is
 _WIDE = 100  # columns from which on the state of the agent is said in full
 
 
@@ -58,6 +59,8 @@ class Header(Pane, can_focus=False):
             if spare >= 0:
                 left = self._left(letters, self._whole(letters, spare))
                 break
+        else:  # even the keys alone are too much: the project's name gives way
+            left = self._left(_TITLES[-1], shorter=-spare)
         room = width - sum(cells_of(text) for text, _ in left)
         while right and (over := sum(cells_of(text) for text, _ in right) - room) > 0:
             text, role = right.pop()
@@ -81,9 +84,12 @@ class Header(Pane, can_focus=False):
         """The main screen that is shown, or above which one is shown."""
         return BY_NAME[self._screen].above or self._screen if self._screen in BY_NAME else ""
 
-    def _left(self, letters: int, whole: Collection[str] = ()) -> list[Span]:
+    def _left(self, letters: int, whole: Collection[str] = (), shorter: int = 0) -> list[Span]:
+        """Returns the project's name, by so many cells `shorter` where that leaves a few, and the screens."""
         name = one_line(self._project) or "podium"
         room = max(12, self.size.width // 4)  # a long name must not take the place of the screens' names
+        if shorter:
+            room = max(_SHORT_NAME, min(room, cells_of(name)) - shorter)
         name = name if cells_of(name) <= room else fit_both_ends(name, room, self.glyphs)
         spans: list[Span] = [(f" {name} ", "accent!"), (" ", "")]
         self._hits = []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..core.domain.containers import REPLICA
-from ..core.domain.text import format as fmt
-from ..tui.glyphs import Glyphs
-from ..tui.widgets.pane import Cell
-from ..tui.widgets.sparkline import sparkline
-from ..tui.widgets.table import Column
+from ...core.domain.containers import REPLICA
+from ...core.domain.text import format as fmt
+from ...tui.glyphs import Glyphs
+from ...tui.widgets.pane import Cell
+from ...tui.widgets.sparkline import sparkline
+from ...tui.widgets.table import Column
 from .container_rows import Row, natural, short_image, words
 
 # What is below this must not fill the curve: an idle container's noise, a quiet line's few packets.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..core.domain.frozen import Frozen
-from ..core.domain.hosts import CiAttention, CiJob, CiRow, CiState, CiStep, HostFeature, HostLimits
-from ..core.domain.text import format as fmt
-from ..tui.glyphs import Glyphs
-from ..tui.widgets.pane import Cell, Span
-from ..tui.widgets.table import Column
-from ..tui.widgets.text_pane import Line
-from .cells import number_span
+from ...core.domain.frozen import Frozen
+from ...core.domain.hosts import CiAttention, CiJob, CiRow, CiState, CiStep, HostFeature, HostLimits
+from ...core.domain.text import format as fmt
+from ...tui.glyphs import Glyphs
+from ...tui.widgets.pane import Cell, Span
+from ...tui.widgets.table import Column
+from ...tui.widgets.text_pane import Line
+from .common import number_span
 
 
 class JobLine(Frozen):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from ..core.domain.delivery import Deployment
-from ..core.domain.text import format as fmt
-from ..tui.glyphs import Glyphs
-from ..tui.widgets.pane import Cell
-from ..tui.widgets.table import Column
-from .cells import number_span
+from ...core.domain.delivery import Deployment
+from ...core.domain.text import format as fmt
+from ...tui.glyphs import Glyphs
+from ...tui.widgets.pane import Cell
+from ...tui.widgets.table import Column
+from .common import number_span
 
 
 def history_columns(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.domain.containers import Image
-from ..core.domain.frozen import Frozen
-from ..core.domain.models import Version
-from ..core.domain.text import format as fmt
-from ..core.domain.verdicts import CheckResult, GateReport, VersionVerdict, quarantine_of
-from ..tui.glyphs import Glyphs
-from ..tui.widgets.pane import Span, fit, fit_both_ends
-from ..tui.widgets.text_pane import Line
+from ...core.domain.containers import Image
+from ...core.domain.frozen import Frozen
+from ...core.domain.models import Version
+from ...core.domain.text import format as fmt
+from ...core.domain.verdicts import CheckResult, GateReport, VersionVerdict, quarantine_of
+from ...tui.glyphs import Glyphs
+from ...tui.widgets.pane import Span, fit, fit_both_ends
+from ...tui.widgets.text_pane import Line
 
 _MAX_REPORTS = 3
 _LONGEST_NAME = 48  # cells, of a metric or a parameter

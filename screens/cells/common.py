@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from ..core.domain.delivery import Condition, EnvironmentStatus
-from ..core.domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
-from ..core.domain.runs import Run
-from ..core.domain.text import format as fmt
-from ..core.domain.verdicts import Source, VersionVerdict, last_word, quarantine_of
-from ..tui.glyphs import Glyphs
-from ..tui.widgets.pane import Cell, Span
-from ..tui.widgets.table import Column
+from ...core.domain.delivery import Condition, EnvironmentStatus
+from ...core.domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
+from ...core.domain.runs import Run
+from ...core.domain.text import format as fmt
+from ...core.domain.verdicts import Source, VersionVerdict, last_word, quarantine_of
+from ...tui.glyphs import Glyphs
+from ...tui.widgets.pane import Cell, Span
+from ...tui.widgets.table import Column
 
 _ALIAS_ROLES = {CHAMPION: "ok!", CHALLENGER: "run!", PREVIOUS: "muted"}
 

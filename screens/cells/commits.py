@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..core.domain.scm import CiLook, CommitRow, CommitVersion, Diff, DiffKind, Ref, RefKind
-from ..core.domain.text import format as fmt
-from ..tui.glyphs import Glyphs
-from ..tui.widgets.pane import Cell, Span
-from ..tui.widgets.table import Column
-from ..tui.widgets.text_pane import Line
-from .cells import number_span
+from ...core.domain.scm import CiLook, CommitRow, CommitVersion, Diff, DiffKind, Ref, RefKind
+from ...core.domain.text import format as fmt
+from ...tui.glyphs import Glyphs
+from ...tui.widgets.pane import Cell, Span
+from ...tui.widgets.table import Column
+from ...tui.widgets.text_pane import Line
+from .common import number_span
 
 # What the host said longer ago than that, of something that went on, is shown as what it was.
 STALE_SECONDS = 600.0

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..core.domain.delivery import Condition, Deployment, EnvironmentStatus, Replica
-from ..core.domain.models import Version
-from ..core.domain.repair import Severity
-from ..core.domain.text import format as fmt
-from ..core.domain.watching import SIGNALS, Series
-from ..tui.glyphs import Glyphs
-from ..tui.widgets.sparkline import sparkline
-from ..tui.widgets.text_pane import Line
-from .version_lines import lineage_line
+from ...core.domain.delivery import Condition, Deployment, EnvironmentStatus, Replica
+from ...core.domain.models import Version
+from ...core.domain.repair import Severity
+from ...core.domain.text import format as fmt
+from ...core.domain.watching import SIGNALS, Series
+from ...tui.glyphs import Glyphs
+from ...tui.widgets.sparkline import sparkline
+from ...tui.widgets.text_pane import Line
+from .versions import lineage_line
 
 POINTS = 90
 """How many values of a signal are drawn at most."""

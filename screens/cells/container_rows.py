@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 
-from ..core.domain.containers import GONE, REPLICA, Container, EngineSnapshot
-from ..core.domain.delivery import EnvironmentStatus, Replica, ReplicaState
-from ..core.domain.frozen import Frozen
-from ..core.domain.watching import AgentStatus, Series
+from ...core.domain.containers import GONE, REPLICA, Container, EngineSnapshot
+from ...core.domain.delivery import EnvironmentStatus, Replica, ReplicaState
+from ...core.domain.frozen import Frozen
+from ...core.domain.watching import AgentStatus, Series
 
 # The second instance of a proxy, by the name that it was given.
 _SECOND = re.compile(r"-2(?=-[0-9a-f]{6}$)")

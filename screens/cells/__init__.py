@@ -1,0 +1,1 @@
+"""What the screens show alike: cells, columns and lines, by their subject."""

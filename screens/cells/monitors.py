@@ -1,0 +1,248 @@
+"""Cells and lines of monitors, their columns, alerts and what the feedback loop did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ...core.domain.monitoring import (
+    AlertState,
+    AlertStatus,
+    ColumnMeasurement,
+    Histogram,
+    LoopEntry,
+    LoopState,
+    Measurement,
+    MonitorStatus,
+)
+from ...core.domain.text import format as fmt
+from ...core.domain.text import measures
+from ...tui.glyphs import Glyphs
+from ...tui.queries import MonitorView
+from ...tui.widgets.pane import Cell, Span
+from ...tui.widgets.sparkline import sparkline
+from ...tui.widgets.table import Column
+from ...tui.widgets.text_pane import Line
+
+_STATES: dict[str, tuple[str, str]] = {
+    AlertState.INACTIVE: ("ok", "ok"),
+    AlertState.PENDING: ("wait", "wait"),
+    AlertState.FIRING: ("bad", "bad"),
+    AlertState.NO_DATA: ("warn", "warn"),
+    LoopState.REFUSED: ("skip", "warn"),
+    LoopState.PROPOSED: ("wait", "wait"),
+    LoopState.RUNNING: ("run", "run"),
+    LoopState.ENDED: ("stop", "muted"),
+    LoopState.DELIVERED: ("up", "run"),
+    LoopState.HELPED: ("ok", "ok"),
+    LoopState.DID_NOT_HELP: ("bad", "bad"),
+}
+_CHART = 24
+"""Cells of a sparkline in the list."""
+
+
+def state_span(state: AlertState | LoopState | None, glyphs: Glyphs) -> Span:
+    if state is None:
+        return (f"{glyphs['idle']} no alert", "faint")
+    name, role = _STATES[state]
+    return (f"{glyphs[name]} {state}", role)
+
+
+def _written(status: MonitorStatus, value: float | None) -> str:
+    return measures.value(status.kind, status.measure, value)
+
+
+def monitor_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tuple[Column[MonitorView], ...]:
+    def value(row: MonitorView) -> Cell:
+        last = row.status.last
+        if last is None:
+            return (("not yet", "faint"),)
+        if last.value is None:
+            return (("no data", "warn"),)
+        spread = measures.interval(last, row.status.measure)
+        return ((_written(row.status, last.value), "text!"), (f"  {spread}", "muted"))
+
+    def name(row: MonitorView) -> Cell:
+        return ((row.status.name, "accent"),)
+
+    def thresholds(row: MonitorView) -> Cell:
+        return (("; ".join(row.status.thresholds), "muted"),)
+
+    def chart(row: MonitorView, width: int) -> Cell:
+        cells = min(width, _CHART)
+        values = [each.value for each in row.past]
+        return ((sparkline(values, cells, glyphs()), "accent"),)
+
+    def coming(row: MonitorView) -> Cell:
+        at = row.status.next
+        return ((fmt.until(at, clock()) if at is not None else "no agent", "muted"),)
+
+    return (
+        Column("state", lambda row: (state_span(row.status.state, glyphs()),), width=10, sort=_worst),
+        Column(
+            "monitor", lambda row: ((row.status.name, "accent"),), width=10, flex=2, sort=lambda row: row.status.name
+        ),
+        Column("environment", lambda row: ((row.status.environment, "muted"),), width=11, from_width=90),
+        Column("measures", lambda row: row.status.what, width=12, flex=3, from_width=72),
+        Column("value", value, width=9, flex=2),
+        Column(
+            "threshold", lambda row: (("; ".join(row.status.thresholds), "muted"),), width=10, flex=2, from_width=84
+        ),
+        Column("", lambda row: "", width=_CHART, from_width=110, draw=chart),
+        Column("next", coming, width=8, align="right"),
+    )
+
+
+def _worst(row: MonitorView) -> int:
+    order = (AlertState.FIRING, AlertState.NO_DATA, AlertState.PENDING, AlertState.INACTIVE)
+    return order.index(row.status.state) if row.status.state in order else len(order)
+
+
+def monitor_text(row: MonitorView) -> str:
+    return f"{row.status.name} {row.status.environment} {row.status.what} {row.status.state or ''}"
+
+
+def monitor_lines(status: MonitorStatus, past: Sequence[Measurement], glyphs: Glyphs, now: float) -> list[Line]:
+    """Returns what is known of a monitor: its last measurement, its alerts, its course."""
+    last = status.last
+    lines: list[Line] = [
+        ((f"{status.what} of {status.environment}", "text!"),),
+        *(((f"alert: {each}", "muted"),) for each in status.thresholds),
+    ]
+    if last is None:
+        return [*lines, (("It was not measured yet.", "muted"),)]
+    if last.value is None:
+        lines.append(((f"no data, {fmt.ago(last.at, now)}: {last.message}", "warn"),))
+    else:
+        lines.append(_value_line(status, last, now))
+        lines += _compared(status, last)
+    lines += [((f"{glyphs['warn']} {each}", "warn"),) for each in last.warnings]
+    if last.value is not None and last.message:
+        lines.append(((last.message, "muted"),))
+    if len(past) > 1:
+        lines.append((("course ", "muted"), (sparkline([each.value for each in past], 48, glyphs), "accent")))
+    return lines
+
+
+def _value_line(status: MonitorStatus, last: Measurement, now: float) -> Line:
+    spread = measures.interval(last, status.measure)
+    return (
+        (_written(status, last.value), "text!"),
+        (f" (95 % interval {spread})" if spread else "", "text"),
+        (f" on {fmt.count(last.rows, 'request')}" if last.rows else "", "muted"),
+        (f", measured {fmt.ago(last.at, now)}", "muted"),
+    )
+
+
+def _compared(status: MonitorStatus, last: Measurement) -> list[Line]:
+    lines: list[Line] = []
+    if last.critical is not None:
+        beyond = last.value is not None and last.value > last.critical
+        lines.append((("critical value ", "muted"), (_written(status, last.critical), "bad" if beyond else "ok")))
+    if last.p_value is not None:
+        lines.append(((f"p {last.p_value:.2g} if nothing had changed", "muted"),))
+    if last.baseline is not None:
+        lines.append((("when it was promoted ", "muted"), (_written(status, last.baseline), "text")))
+    return lines
+
+
+# -- columns of a drift
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def drift_columns() -> tuple[Column[ColumnMeasurement], ...]:
+    def value(each: ColumnMeasurement) -> Cell:
+        if each.value is None:
+            return ((each.message or "not measured", "warn"),)
+        return ((fmt.figure(each.value), "bad" if beyond(each) else "text"),)
+
+    def critical(each: ColumnMeasurement) -> Cell:
+        return ((fmt.figure(each.critical) if each.critical is not None else "", "muted"),)
+
+    return (
+        Column("column", lambda each: ((each.column, "accent"),), width=12, flex=2, sort=lambda each: each.column),
+        Column("value", value, width=8, flex=1, sort=lambda each: -(each.value or 0.0)),
+        Column("critical", critical, width=8),
+        Column("p", lambda each: ((f"{each.p_value:.2g}" if each.p_value is not None else "", "muted"),), width=7),
+    )
+
+
+def beyond(each: ColumnMeasurement) -> bool:
+    return each.value is not None and each.critical is not None and each.value > each.critical
+
+
+def by_weight(columns: Sequence[ColumnMeasurement]) -> tuple[ColumnMeasurement, ...]:
+    """Returns the columns that changed most first: by how far they are beyond their own critical value."""
+
+    def weight(each: ColumnMeasurement) -> float:
+        if each.value is None:
+            return -1.0
+        return each.value / each.critical if each.critical else each.value
+
+    return tuple(sorted(columns, key=weight, reverse=True))
+
+
+def histogram_lines(column: str, found: Histogram, width: int, glyphs: Glyphs) -> list[Line]:
+    """Returns a line per bin: its edges or name, the reference's bar and the present one's."""
+    names = found.names or tuple(
+        f"{fmt.figure(low)} … {fmt.figure(high)}" for low, high in zip(found.edges, found.edges[1:], strict=False)
+    )
+    label = min(max((len(name) for name in names), default=0), max(8, width // 3))
+    room = max(4, (width - label - 16) // 2)
+    top = max((*found.reference, *found.current), default=0.0) or 1.0
+    lines: list[Line] = [
+        (
+            (f"{column[:label]:<{label}}  ", "accent"),
+            (f"{'reference':<{room + 6}}", "muted"),
+            ("now", "muted"),
+        )
+    ]
+    for name, before, now in zip(names, found.reference, found.current, strict=False):
+        lines.append(
+            (
+                (f"{name[:label]:<{label}}  ", "muted"),
+                *_bar(before, top, room, glyphs, "faint"),
+                *_bar(now, top, room, glyphs, "accent"),
+            )
+        )
+    return lines
+
+
+def _bar(share: float, top: float, room: int, glyphs: Glyphs, role: str) -> tuple[Span, Span]:
+    cells = round(share / top * room)
+    return (glyphs["bar"] * cells + " " * (room - cells), role), (f"{share:>4.0%}  ", "muted")
+
+
+# -- alerts, and the feedback loop
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def alert_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tuple[Column[AlertStatus], ...]:
+    def since(each: AlertStatus) -> Cell:
+        return ((fmt.ago(each.since, clock()), "muted"),)
+
+    def words(each: AlertStatus) -> Cell:
+        if each.silenced:
+            return ((f"silenced {each.silenced}", "muted"),)
+        if each.acknowledged:
+            return ((f"known to {each.acknowledged}", "muted"),)
+        return ((each.message or each.annotations.get("summary", ""), "text"),)
+
+    return (
+        Column("state", lambda each: (state_span(each.state, glyphs()),), width=10, sort=lambda each: each.state),
+        Column("alert", lambda each: ((each.name, "accent"),), width=10, flex=2, sort=lambda each: each.name),
+        Column("severity", lambda each: each.severity, width=8, from_width=72),
+        Column("threshold", lambda each: ((each.threshold, "muted"),), width=10, flex=1, from_width=96),
+        Column("since", since, width=11, sort=lambda each: each.since),
+        Column("", words, width=10, flex=4),
+    )
+
+
+def loop_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tuple[Column[LoopEntry], ...]:
+    return (
+        Column("loop", lambda each: (state_span(each.state, glyphs()),), width=14, sort=lambda each: each.state),
+        Column("alert", lambda each: ((each.alert, "accent"),), width=10, flex=2),
+        Column("pipeline", lambda each: each.pipeline, width=9, flex=1),
+        Column("run", lambda each: ((str(each.run) if each.run is not None else "", "accent"),), width=5),
+        Column("when", lambda each: ((fmt.ago(each.at, clock()), "muted"),), width=11, sort=lambda each: each.at),
+        Column("why", lambda each: ((each.why, "muted"),), width=8, flex=4),
+    )

@@ -1,0 +1,248 @@
+"""Monitors: what is measured of what serves, the alerts over it, and what the feedback loop did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from ..core.domain.monitoring import AlertState, AlertStatus, ColumnMeasurement, LoopEntry, MonitorStatus
+from ..core.domain.text import format as fmt
+from ..core.domain.text.durations import parse_duration
+from ..tui import confirmations
+from ..tui.context import Context
+from ..tui.queries import ALERTS, LOOPS, MonitorView, Query, monitors
+from ..tui.widgets.prompt import Prompt
+from ..tui.widgets.table import Table
+from ..tui.widgets.text_pane import Line, TextPane
+from .base import PodiumScreen
+from .cells.monitors import (
+    alert_columns,
+    by_weight,
+    drift_columns,
+    histogram_lines,
+    loop_columns,
+    monitor_columns,
+    monitor_lines,
+    monitor_text,
+)
+
+
+class MonitorsScreen(PodiumScreen):
+    title_id = "monitors"
+    first_pane = "monitors"
+    DEFAULT_CSS = """
+    MonitorsScreen #body { layout: vertical; }
+    MonitorsScreen #monitors { height: 2fr; }
+    MonitorsScreen #detail { height: 2fr; layout: horizontal; }
+    MonitorsScreen #facts { width: 1fr; height: 1fr; }
+    MonitorsScreen #columns { width: 1fr; height: 1fr; display: none; }
+    MonitorsScreen.-drift #columns { display: block; }
+    MonitorsScreen.-drift.-narrow #facts { display: none; }
+    MonitorsScreen.-drift.-narrow.-bins #facts { display: block; }
+    MonitorsScreen.-drift.-narrow.-bins #columns { display: none; }
+    MonitorsScreen #alerts { height: 1fr; }
+    MonitorsScreen #loop { height: 1fr; display: none; }
+    MonitorsScreen.-loop #loop { display: block; }
+    MonitorsScreen.-loop.-low #alerts { display: none; }
+    """
+
+    def body(self) -> ComposeResult:
+        yield Table[MonitorView](
+            "Monitors",
+            monitor_columns(lambda: self.glyphs, self.podium.clock),
+            key=lambda row: row.status.name,
+            text=monitor_text,
+            id="monitors",
+        )
+        with Horizontal(id="detail", classes="group"):
+            yield Table[ColumnMeasurement](
+                "Columns", drift_columns(), key=lambda each: each.column, text=lambda each: each.column, id="columns"
+            )
+            yield TextPane("Measurement", wrap=True, id="facts")
+        yield Table[AlertStatus](
+            "Alerts",
+            alert_columns(lambda: self.glyphs, self.podium.clock),
+            key=lambda each: each.name,
+            text=lambda each: f"{each.name} {each.environment} {each.state} {each.severity} {each.message}",
+            id="alerts",
+        )
+        yield Table[LoopEntry](
+            "Feedback loop",
+            loop_columns(lambda: self.glyphs, self.podium.clock),
+            key=lambda each: each.id,
+            text=lambda each: f"{each.alert} {each.pipeline} {each.state} {each.why}",
+            id="loop",
+        )
+
+    def queries(self) -> Iterable[Query]:
+        yield monitors(self.podium.clock)
+        yield ALERTS
+        yield LOOPS
+
+    # What is shown
+
+    @property
+    def monitors(self) -> Table[MonitorView]:
+        return self.query_one("#monitors", Table)
+
+    @property
+    def columns(self) -> Table[ColumnMeasurement]:
+        return self.query_one("#columns", Table)
+
+    @property
+    def alerts(self) -> Table[AlertStatus]:
+        return self.query_one("#alerts", Table)
+
+    @property
+    def loop(self) -> Table[LoopEntry]:
+        return self.query_one("#loop", Table)
+
+    def show(self) -> None:
+        minute = int(self.podium.clock() // 15)
+        found = self.store.get("monitors")
+        empty = (
+            ("No monitor is in podium.yaml.", "muted"),
+            ("monitors: {errors: {environment: production, signal: error_rate}}    measures one", "muted"),
+        )
+        self.monitors.set_notice(*self.notice_for(found, empty))
+        self.monitors.set_rows(found.value or (), minute)
+        if not self.monitors.filter_text:
+            self.monitors.title("Monitors", self._summary())
+        alerts = self.store.get("alerts")
+        self.alerts.set_notice(*self.notice_for(alerts, (("No alert is in podium.yaml.", "muted"),)))
+        self.alerts.set_rows(alerts.value or (), minute)
+        loops = self.store.value("loops", ())
+        self.set_class(bool(loops), "-loop")
+        self.loop.set_rows(loops, minute)
+        self._show_detail()
+
+    def _summary(self) -> str:
+        alerts: tuple[AlertStatus, ...] = self.store.value("alerts", ())
+        firing = sum(each.state is AlertState.FIRING for each in alerts)
+        return fmt.count(firing, "alert") + " firing" if firing else ""
+
+    def _show_detail(self) -> None:
+        row = self.monitors.current
+        measured = row.status.last.columns if row is not None and row.status.last is not None else ()
+        self.set_class(bool(measured), "-drift")
+        self.columns.set_rows(by_weight(measured))
+        if not self.columns.filter_text:
+            self.columns.title(f"Columns of {row.status.name}" if row is not None else "Columns", "")
+        facts = self.query_one("#facts", TextPane)
+        facts.title(row.status.name if row is not None else "Measurement", "")
+        facts.set_notice(("What was measured stands here.", "faint"))
+        facts.set_lines(self._lines(row) if row is not None else ())
+
+    def _lines(self, row: MonitorView) -> list[Line]:
+        lines = monitor_lines(row.status, row.past, self.glyphs, self.podium.clock())
+        column = self.columns.current
+        if column is None or column.histogram is None:
+            return lines
+        width = self.query_one("#facts", TextPane).size.width - 2
+        bins = histogram_lines(column.column, column.histogram, width, self.glyphs)
+        # Where a column was opened, its distributions come first: a low screen has room for them alone.
+        return [*bins, (("", ""),), *lines] if self.has_class("-bins") else [*lines, (("", ""),), *bins]
+
+    def pass_time(self) -> None:
+        self.show()
+
+    # Actions
+
+    def context(self) -> Context:
+        if not self.ready:
+            return Context(screen="monitors")
+        return self.make_context(self._monitor(), self._alert(), self._entry())
+
+    def _monitor(self) -> MonitorStatus | None:
+        row = self.monitors.current
+        return row.status if row is not None else None
+
+    def _alert(self) -> AlertStatus | None:
+        """Returns the alert under the cursor; on a monitor, the worst of its own."""
+        pane = self.pane
+        if pane is not None and pane.id == "alerts":
+            return self.alerts.current
+        status = self._monitor()
+        if status is None or self._entry() is not None:
+            return None
+        mine = [each for each in self.store.value("alerts", ()) if each.name in status.alerts]
+        return max(mine, key=lambda each: each.state is AlertState.FIRING, default=None)
+
+    def _entry(self) -> LoopEntry | None:
+        pane = self.pane
+        return self.loop.current if pane is not None and pane.id == "loop" else None
+
+    def do_open(self) -> None:
+        """From a monitor to its columns, from a column to its distributions."""
+        entry = self._entry()
+        if entry is not None and entry.run is not None:
+            self.podium.go_to_run(entry.run)
+        elif self.pane is self.monitors and self.has_class("-drift"):
+            self.focus_pane(self.columns)
+        elif self.pane in (self.monitors, self.columns):
+            self.add_class("-bins")
+            self._show_detail()
+            self.focus_pane(self.query_one("#facts", TextPane))
+        else:
+            self.podium.say("nothing to open here")
+
+    def leave(self, *, quit_at_root: bool) -> None:
+        pane = self.pane
+        if pane is not None and pane.id == "facts" and self.has_class("-bins"):
+            self.remove_class("-bins")
+            self.focus_pane(self.columns if self.has_class("-drift") else self.monitors)
+        elif pane is not None and pane.id != "monitors":
+            self.focus_pane(self.monitors)
+        else:
+            super().leave(quit_at_root=quit_at_root)
+
+    def do_approve(self) -> None:
+        entry, alert = self._entry(), self._alert()
+        if entry is not None:
+            self.confirm(confirmations.loop_approve(entry))
+        elif alert is not None:
+            self.confirm(confirmations.acknowledge(alert))
+
+    def do_silence(self) -> None:
+        alert = self._alert()
+        if alert is not None:
+            self.podium.say("for how long: 30m, 2h, 3d")
+            self._silenced = alert
+            self.query_one(Prompt).ask("silence", "2h")
+
+    def on_prompt_answered(self, message: Prompt.Answered) -> None:
+        if message.purpose != "silence":
+            super().on_prompt_answered(message)
+            return
+        message.stop()
+        self.query_one(Prompt).close()
+        self.focus_pane(self.alerts)
+        length = (message.text or "").strip()
+        seconds = parse_duration(length)
+        if seconds:
+            self.confirm(confirmations.silence(self._silenced, length, seconds))
+        elif length:
+            self.podium.say(f"{length}: say it as 30m, 2h or 3d", "warn")
+
+    def do_again(self) -> None:
+        status = self._monitor()
+        if status is not None:
+            self.carry_out(
+                f"measure {status.name}", lambda cockpit: cockpit.monitors.evaluate_now(status.name), self._measured
+            )
+
+    def _measured(self, _: Any) -> None:
+        self.podium.read([monitors(self.podium.clock), ALERTS], force=True)
+        self.podium.say("measured just now", "ok")
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        message.stop()
+        self._show_detail()
+        self.show_footer()
+
+    def on_table_opened(self, message: Table.Opened) -> None:
+        message.stop()
+        self.do_open()

@@ -1,0 +1,143 @@
+"""The screen of monitors: what was measured, drift by column, alerts that are acknowledged and silenced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from podium.core.domain.monitoring import AlertState
+from podium.tui.actions import BY_ID
+from textual.pilot import Pilot
+
+from tests.tui.driving import drive, make_app, settled, text, until
+from tests.tui.seed import SeededCockpit
+from tests.tui.seed_monitors import seed_loop, seed_monitors
+
+SIZES = [(80, 24), (120, 40), (200, 50)]
+
+
+@pytest.fixture
+def measured(cockpit: SeededCockpit) -> SeededCockpit:
+    seed_monitors(cockpit)
+    return cockpit
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_it_shows_values_states_and_what_is_not_there(measured: SeededCockpit, size: tuple[int, int]) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        shown = text(pilot.app)
+        assert "input-drift" in shown and "firing" in shown and "0.42" in shown
+        assert "errors" in shown and "no data" in shown, "absence is no zero"
+        assert "age" in shown and "not yet" in shown
+        assert "1 alert firing" in shown
+
+    drive(make_app(measured, screen="monitors"), script, size=size)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_drift_is_looked_into_by_column_down_to_its_distributions(
+    measured: SeededCockpit, size: tuple[int, int]
+) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        await pilot.press("enter")
+        await settled(pilot)
+        shown = text(pilot.app)
+        rows = [line for line in shown.splitlines() if "carrier" in line or "hour" in line or "origin" in line]
+        assert "hour" in rows[0], "the column that changed most comes first"
+        assert "\x1b" not in shown and "\u202e" not in shown
+        assert "every value is missing"[:10] in shown
+        await pilot.press("enter")
+        await settled(pilot)
+        shown = text(pilot.app)
+        assert "18 … 24" in shown and "45%" in shown and "20%" in shown
+        assert "fewer than the window" in shown or size[1] < 30
+        await pilot.press("q", "q")
+        await settled(pilot)
+        assert pilot.app.podium_screen.pane.id == "monitors"
+
+    drive(make_app(measured, screen="monitors"), script, size=size)
+
+
+def test_an_alert_is_acknowledged_with_a_reason(measured: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        await pilot.press("A")
+        await until(pilot, lambda: "Say that you know of input-drift?" in text(pilot.app), "the question")
+        await pilot.press("tab", "enter")
+        assert not measured.alerts.list()[0].acknowledged, "a reason is needed"
+        await pilot.press(*"autumn", "tab", "tab", "enter")
+        await until(pilot, lambda: measured.alerts.list()[0].acknowledged, "it is acknowledged")
+        await settled(pilot)
+        assert BY_ID["approve"].refusal(pilot.app.podium_screen.context()) == "somebody knows of it"
+
+    drive(make_app(measured, screen="monitors"), script, size=(120, 40))
+    alert = measured.alerts.list()[0]
+    assert alert.state is AlertState.FIRING and "autumn" in alert.acknowledged
+
+
+def test_an_alert_is_silenced_for_a_while(measured: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        await pilot.press("Z")
+        await settled(pilot)
+        await pilot.press("ctrl+u", *"soon", "enter")
+        await until(pilot, lambda: "say it as 30m, 2h or 3d" in text(pilot.app), "the refusal")
+        await pilot.press("Z")
+        await settled(pilot)
+        await pilot.press("ctrl+u", *"3h", "enter")
+        await until(pilot, lambda: "Silence input-drift for 3h?" in text(pilot.app), "the question")
+        await pilot.press("shift+tab", *"maintenance", "tab", "tab", "enter")
+        await until(pilot, lambda: measured.alerts.silences(), "the silence")
+
+    drive(make_app(measured, screen="monitors"), script, size=(120, 40))
+    [silence] = measured.alerts.silences()
+    assert silence.subject == "input-drift" and silence.why == "maintenance"
+
+
+def test_read_only_changes_nothing(measured: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        for key in ("A", "Z", "R"):
+            await pilot.press(key)
+            await settled(pilot)
+            assert "read-only" in text(pilot.app)
+
+    drive(make_app(measured, screen="monitors", read_only=True), script, size=(120, 40))
+
+
+def test_without_monitors_it_says_how_to_have_one(cockpit: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        shown = text(pilot.app)
+        assert "No monitor is in podium.yaml." in shown and "signal: error_rate" in shown
+        await pilot.press("A")
+        await settled(pilot)
+        assert "no alert is under the cursor" in text(pilot.app)
+
+    drive(make_app(cockpit, screen="monitors"), script, size=(80, 24))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_the_feedback_loop_did_and_what_waits(measured: SeededCockpit, size: tuple[int, int]) -> None:
+    seed_loop(measured)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        screen = pilot.app.podium_screen
+        screen.focus_pane(screen.loop)
+        await settled(pilot)
+        shown = text(pilot.app)
+        assert "proposed" in shown and "helped" in shown and "nightly" in shown
+        await until(pilot, lambda: screen.loop.current is not None, "the cursor")
+        assert screen.loop.current.pipeline == "nightly", "newest first"
+        await pilot.press("A")
+        await until(pilot, lambda: "Let nightly run for input-drift?" in text(pilot.app), "the question")
+        await pilot.press("escape", "j")
+        await settled(pilot)
+        assert "it is helped" in BY_ID["approve"].refusal(screen.context())
+        await pilot.press("enter")
+        await until(pilot, lambda: pilot.app.podium_screen.title_id == "runs", "its run")
+
+    drive(make_app(measured, screen="monitors"), script, size=size)
