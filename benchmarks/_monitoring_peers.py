@@ -18,7 +18,7 @@ OUTPUT = Path(__file__).resolve().parent.parent / "tests" / "monitoring" / "peer
 PEERS = {
     "evidently": ["evidently==0.7.23", "pandas==2.3.3"],
     # It imports statsmodels without asking for it.
-    "nannyml": ["nannyml==0.13.1", "statsmodels==0.14.4", "scipy==1.14.1"],
+    "nannyml": ["nannyml==0.13.1", "statsmodels==0.14.4", "scipy==1.14.1", "pandas==2.2.3"],
 }
 SEED = 13
 METRICS = ("roc_auc", "accuracy", "precision", "recall", "f1")

@@ -7,6 +7,7 @@ from .kinds import Choice, Duration, Integer, RowsOrTime, Text
 from .patterns import bad_path
 from .sections import NAME, Chosen, Either, Key, ListOf, Option, Section
 
+ESTIMATED = ("roc_auc", "accuracy", "precision", "recall", "f1")
 VIOLATIONS = ("missing", "type", "range", "unseen")
 DISTANCES = ("psi", "js", "wasserstein", "ks", "chi2")
 # The least rows that are compared: fewer say nothing.
@@ -14,6 +15,7 @@ LEAST_ROWS = 10
 
 _name = Text(pattern=NAME, what="a name")
 _ENVIRONMENT = Key("environment", _name, "environment that it watches", required=True)
+_GATE = Key("gate", _name, "gate that says what truth and answers are", required=True)
 _WORD = Choice(("model", "data"))
 _WINDOW = Key("window", RowsOrTime(LEAST_ROWS, 1_000_000), "latest requests that are looked at: 1000, or 24h (1000)")
 _EVERY = Key("every", Duration(low=10.0), "time between two evaluations (1h)")
@@ -97,6 +99,20 @@ MONITOR = Chosen(
             Key("signal", Choice(MONITOR_SIGNALS), "signal to watch", required=True),
             Key("window", Duration(low=1.0), "time that one value is taken over (60s)"),
             Key("every", Duration(low=10.0), "time between two evaluations (1m)"),
+        ),
+        _option(
+            "quality",
+            Key("quality", Text(), "metric of the gate, on requests that have a label", required=True),
+            _GATE,
+            _WINDOW,
+            _EVERY,
+        ),
+        _option(
+            "estimate",
+            Key("estimate", Choice(ESTIMATED), "metric that is estimated without labels", required=True),
+            _GATE,
+            _WINDOW,
+            _EVERY,
         ),
         _option(
             "labels",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .. import plugins
+from ..domain.metrics import FACTS
 from ..domain.monitoring import MonitorKind
 from ..domain.project import Project
 from .reader import Reader, Record
@@ -12,8 +14,12 @@ _DAY = 86_400.0
 _MOST = 0.5
 
 
-def check_monitor(record: Record, reader: Reader) -> None:
-    """Notes predictions where there are none."""
+def check_monitor(record: Record, project: Project, reader: Reader) -> None:
+    """Notes a metric that no gate knows, and predictions where there are none."""
+    metric = record.get("quality")
+    if isinstance(metric, str) and metric not in FACTS and metric not in plugins.added("metrics"):
+        hint = reader.suggest(metric, FACTS) or f"a gate knows {', '.join(FACTS)}"
+        reader.problem(record.at("quality"), join(record.path, "quality"), f"unknown metric `{metric}`", hint)
     reference: Record | str | None = record.get("reference")
     if isinstance(reference, Record) and reference.has("gate") and record.get("of") == "predictions":
         words = "a gate's data has no predictions"

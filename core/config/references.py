@@ -32,9 +32,10 @@ def check(record: Record, project: Project, reader: Reader) -> None:
     _environments(record, project, reader)
     for each in _records(record, "monitors").values():
         _known(each, "environment", project.environments, "environment", reader)
+        _known(each, "gate", project.gates, "gate", reader)
         if isinstance(reference := each.get("reference"), Record):
             _known(reference, "gate", project.gates, "gate", reader)
-        check_monitor(each, reader)
+        check_monitor(each, project, reader)
     for each in _records(record, "alerts").values():
         _known(each, "monitor", project.monitors, "monitor", reader)
         _known(each, "notify", project.notify.sinks, "sink", reader)

@@ -89,6 +89,18 @@ def _data(moment: Moment) -> Measurement:
     return data.measure(moment)
 
 
+def _quality(moment: Moment) -> Measurement:
+    from . import realised
+
+    return realised.measure(moment)
+
+
+def _estimate(moment: Moment) -> Measurement:
+    from . import estimated
+
+    return estimated.measure(moment)
+
+
 def _age(moment: Moment) -> Measurement:
     from . import data_age
 
@@ -98,6 +110,8 @@ def _age(moment: Moment) -> Measurement:
 _KINDS: Mapping[MonitorKind, Callable[[Moment], Measurement]] = {
     MonitorKind.DRIFT: _drift,
     MonitorKind.DATA: _data,
+    MonitorKind.QUALITY: _quality,
+    MonitorKind.ESTIMATE: _estimate,
     MonitorKind.FRESHNESS: _age,
 }
 

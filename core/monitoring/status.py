@@ -49,6 +49,10 @@ def what(monitor: MonitorSpec) -> str:
     if monitor.kind is MonitorKind.DATA:
         kind = "any violation" if monitor.measure == "any" else monitor.measure
         return f"{kind} beside {reference(monitor)}"
+    if monitor.kind is MonitorKind.QUALITY:
+        return f"{monitor.measure} on labelled requests"
+    if monitor.kind is MonitorKind.ESTIMATE:
+        return f"{monitor.measure}, estimated"
     if monitor.kind is MonitorKind.LABELS:
         told = "share of requests with a label" if monitor.measure == "share" else "time from a request to its label"
         return f"{told}, over {duration(monitor.window)}"

@@ -328,6 +328,13 @@ CASES = [
         "",
     ),
     (
+        HEAD + MONITORED + "monitors: {m: {environment: e, quality: roc_acu, gate: nope}}\n",
+        "3:41",
+        "monitors.m.quality",
+        "unknown metric `roc_acu`",
+        "roc_auc",
+    ),
+    (
         HEAD
         + MONITORED
         + "monitors: {m: {environment: e, signal: cpu}}\nalerts: {a: {monitor: m, false_alarms: 1/month}}\n",

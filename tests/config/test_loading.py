@@ -294,15 +294,26 @@ def test_a_monitor_knows_its_kind_its_window_and_its_reference(read: Read) -> No
           first: {environment: e, drift: ks, of: predictions, reference: {first: 500}, window: 24h}
           gate: {environment: e, drift: js, reference: {gate: g}}
           season: {environment: e, drift: js, reference: {same: weekday}}
+          real: {environment: e, quality: f1, gate: g, window: 50}
+          guess: {environment: e, estimate: f1, gate: g, every: 2h}
           labels: {environment: e, labels: share}
           rows: {environment: e, data: unseen, reference: a.csv, columns: x}
     """).monitors
-    kinds = ["signal", "signal", "freshness", *["drift"] * 3, "labels", "data"]
-    assert [each.kind for each in monitors.values()] == kinds
+    assert [each.kind for each in monitors.values()] == [
+        "signal",
+        "signal",
+        "freshness",
+        *["drift"] * 3,
+        "quality",
+        "estimate",
+        "labels",
+        "data",
+    ]
     assert (monitors["errors"].window, monitors["errors"].every) == (60.0, 60.0)
     assert (monitors["slow"].measure, monitors["slow"].window, monitors["slow"].every) == ("latency_p95", 300.0, 30.0)
     assert (monitors["age"].measure, monitors["age"].path, monitors["age"].every) == ("data", "data", 3600.0)
     assert (monitors["first"].reference.first, monitors["first"].rows, monitors["first"].window) == (500, None, 86400.0)
+    assert (monitors["real"].gate, monitors["real"].rows, monitors["guess"].every) == ("g", 50, 7200.0)
     assert (monitors["labels"].window, monitors["labels"].rows) == (7 * 86400.0, None)
     assert (monitors["rows"].measure, monitors["rows"].columns) == ("unseen", ("x",))
     assert (monitors["gate"].reference.gate, monitors["season"].reference.same) == ("g", "weekday")
