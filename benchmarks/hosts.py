@@ -38,7 +38,7 @@ from podium.core.triggers.inbox import collect
 from tests.tui.terminal import Terminal
 
 # Times the floor.
-WEBHOOK, HOOK, IDLE, COMMITS, INBOX, LISTED = 8.0, 10.0, 5.0, 3.0, 0.5, 8.0
+WEBHOOK, HOOK, IDLE, COMMITS, INBOX, LISTED = 8.0, 10.0, 8.0, 3.0, 0.5, 8.0
 SECRET, WORKFLOW = "a-secret", "nightly-sweep"
 HOST = """git:
   poll: {poll}s
