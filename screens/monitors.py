@@ -127,7 +127,9 @@ class MonitorsScreen(PodiumScreen):
     def _show_detail(self) -> None:
         row = self.monitors.current
         measured = row.status.last.columns if row is not None and row.status.last is not None else ()
-        self.set_class(bool(measured), "-drift")
+        if bool(measured) != self.has_class("-drift"):
+            self.set_class(bool(measured), "-drift")
+            self.call_after_refresh(self._show_detail)  # the bars are as long as their pane will then be wide
         self.columns.set_rows(by_weight(measured))
         if not self.columns.filter_text:
             self.columns.title(f"Columns of {row.status.name}" if row is not None else "Columns", "")
@@ -185,6 +187,7 @@ class MonitorsScreen(PodiumScreen):
         elif self.pane in (self.monitors, self.columns):
             self.add_class("-bins")
             self._show_detail()
+            self.call_after_refresh(self._show_detail)
             self.focus_pane(self.query_one("#facts", TextPane))
         else:
             self.podium.say("nothing to open here")

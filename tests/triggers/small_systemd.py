@@ -23,8 +23,11 @@ def read(text):
 
 
 def alive(name):
-    file = state / name
-    return file.exists() and Path("/proc", file.read_text(), "cmdline").exists()
+    # Not one that has ended and waits for whoever inherited it to collect it.
+    try:
+        return Path("/proc", (state / name).read_text(), "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def start(name):
