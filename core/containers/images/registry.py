@@ -105,6 +105,8 @@ def _answer(
     """Yields the engine's messages one by one. Raises EngineAway if the connection breaks or the engine falls silent.
     The docker package's own `pull` has no time-out, and its `push` times out sooner than a registry may need."""
     api = engine.api
+    # As it is now: somebody may have logged in since this process connected to the engine.
+    api.reload_config()
     host, _ = auth.resolve_repository_name(repository)
     login = cast("Any", auth).get_config_header(api, host)
     headers = {

@@ -120,6 +120,20 @@ def test_it_is_sent_to_the_engine_that_serves(shop: Shop, other: Engine) -> None
     assert not shop.lines
 
 
+def test_a_login_after_the_engine_was_reached_counts(
+    shop: Shop, depot: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of an agent that runs for weeks."""
+    made = stand_in(shop, shop.engine, version(shop, 9))
+    into = f"{depot.address}/team/later"
+    (tmp_path / "config.json").write_text('{"auths": {"registry.example.com": {"auth": "YTpi"}}}')
+    with monkeypatch.context() as patch:
+        patch.setenv("DOCKER_CONFIG", str(tmp_path))
+        with pytest.raises(Refused, match="no basic auth credentials"):
+            serving_images.publish(shop.engine, made, into, say=shop.say)
+    assert serving_images.publish(shop.engine, made, into, say=shop.say).digest
+
+
 def test_it_is_pushed_and_pulled_by_its_digest(shop: Shop, other: Engine, depot: Registry) -> None:
     of = version(shop, 4)
     made = stand_in(shop, shop.engine, of)
