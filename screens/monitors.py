@@ -8,7 +8,7 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from ..core.domain.monitoring import AlertState, AlertStatus, ColumnMeasurement, LoopEntry, MonitorStatus
+from ..core.domain.monitoring import WORST_FIRST, AlertState, AlertStatus, ColumnMeasurement, LoopEntry, MonitorStatus
 from ..core.domain.text import format as fmt
 from ..core.domain.text.durations import parse_duration
 from ..tui import confirmations
@@ -171,7 +171,7 @@ class MonitorsScreen(PodiumScreen):
         if status is None or self._entry() is not None:
             return None
         mine = [each for each in self.store.value("alerts", ()) if each.name in status.alerts]
-        return max(mine, key=lambda each: each.state is AlertState.FIRING, default=None)
+        return min(mine, key=lambda each: WORST_FIRST.index(each.state), default=None)
 
     def _entry(self) -> LoopEntry | None:
         pane = self.pane

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..domain.monitoring import AlertState, AlertStatus, Silence, Standing
+from ..domain.monitoring import WORST_FIRST, AlertStatus, Silence, Standing
 from ..domain.project import Project
 from ..domain.text.format import moment
 from ..journal import Journal
 from .rules import begin
 
-_WORST_FIRST = (AlertState.FIRING, AlertState.PENDING, AlertState.NO_DATA, AlertState.INACTIVE)
 _OF_AN_ENVIRONMENT = "environment:"
 
 
@@ -24,7 +23,7 @@ def statuses(project: Project, journal: Journal, now: float) -> list[AlertStatus
         for rule in project.alerts.values()
     ]
     seen = [_told(each, silences) for each in found]
-    return sorted(seen, key=lambda each: (_WORST_FIRST.index(each.state), each.name))
+    return sorted(seen, key=lambda each: (WORST_FIRST.index(each.state), each.name))
 
 
 def _told(standing: Standing, silences: Sequence[Silence]) -> AlertStatus:

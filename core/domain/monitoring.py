@@ -141,6 +141,10 @@ class AlertState(StrEnum):
     pending goes on waiting, because no data says nothing."""
 
 
+# The order in which alerts are shown, and in which the state of several is one.
+WORST_FIRST = (AlertState.FIRING, AlertState.PENDING, AlertState.NO_DATA, AlertState.INACTIVE)
+
+
 class AlertStatus(Frozen):
     """An alert as it stands."""
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..domain.monitoring import AlertState, MonitorKind, MonitorStatus
+from ..domain.monitoring import WORST_FIRST, AlertState, MonitorKind, MonitorStatus
 from ..domain.project import AlertRule, MonitorSpec, Project
 from ..domain.text.format import duration, number
 from ..journal import Journal
 from .evaluate import next_time
 from .rates import words as rate_words
-
-_WORST_FIRST = (AlertState.FIRING, AlertState.PENDING, AlertState.NO_DATA, AlertState.INACTIVE)
 
 
 def status(project: Project, journal: Journal, monitor: MonitorSpec, *, watched: bool) -> MonitorStatus:
@@ -37,7 +35,7 @@ def _state(journal: Journal, rules: Sequence[AlertRule]) -> AlertState | None:
         return None
     standing = [journal.alert_states.get(each.name) for each in rules]
     states = [each.status.state for each in standing if each is not None]
-    return min(states, key=_WORST_FIRST.index, default=AlertState.NO_DATA)
+    return min(states, key=WORST_FIRST.index, default=AlertState.NO_DATA)
 
 
 def what(monitor: MonitorSpec) -> str:

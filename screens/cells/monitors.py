@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...core.domain.monitoring import (
+    WORST_FIRST,
     AlertState,
     AlertStatus,
     ColumnMeasurement,
@@ -23,6 +24,7 @@ from ...tui.widgets.sparkline import sparkline
 from ...tui.widgets.table import Column
 from ...tui.widgets.text_pane import Line
 
+# Not among the states of runs and steps in `tui/glyphs.py`: there *pending* is a step whose turn has not come.
 _STATES: dict[str, tuple[str, str]] = {
     AlertState.INACTIVE: ("ok", "ok"),
     AlertState.PENDING: ("wait", "wait"),
@@ -93,8 +95,7 @@ def monitor_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) ->
 
 
 def _worst(row: MonitorView) -> int:
-    order = (AlertState.FIRING, AlertState.NO_DATA, AlertState.PENDING, AlertState.INACTIVE)
-    return order.index(row.status.state) if row.status.state in order else len(order)
+    return WORST_FIRST.index(row.status.state) if row.status.state is not None else len(WORST_FIRST)
 
 
 def monitor_text(row: MonitorView) -> str:
