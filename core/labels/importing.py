@@ -40,6 +40,8 @@ def _rows(file: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
         kind = file.suffix.lower()
         if kind not in (".csv", ".parquet"):
             raise UsageError(f"{file} is no table of labels", hint="it has to be a .csv or .parquet file")
+        if not file.is_file():
+            raise UsageError(f"there is no file {file}", hint="a relative path counts from where the command is run")
         for batch in _parquet(file, columns) if kind == ".parquet" else _csv(file, columns):
             yield from batch.to_pylist()
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError) as error:  # those of pyarrow, too

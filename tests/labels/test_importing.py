@@ -90,7 +90,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     for name, words in (
         ("truth.parquet", "cannot be read"),
         ("truth.xlsx", "no table"),
-        ("gone.csv", "cannot be read"),
+        ("gone.csv", "there is no file"),
     ):
         with pytest.raises(UsageError, match=words):
             list(read(tmp_path / name, BY_ID))
