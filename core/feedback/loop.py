@@ -137,7 +137,7 @@ def _ended(journal: Journal, entry: LoopEntry, run: Run, now: float) -> LoopEntr
     delivered = _delivered(journal, entry)
     if delivered is not None:
         ended = delivered.ended or now
-        return replace(entry, state=LoopState.DELIVERED, version=delivered.to_version, at=entry.at, ended=ended, why="")
+        return replace(entry, state=LoopState.DELIVERED, version=delivered.to_version, ended=ended, why="")
     words = f"run {run.id} {run.state} and delivered nothing to {entry.environment}"
     why = f"{words}: {run.message}" if run.message else words
     return replace(entry, state=LoopState.ENDED, ended=run.ended or now, why=why)

@@ -85,16 +85,6 @@ class LabelStore(Closing):
         With `labelled` only those of which at least one row has a label."""
         return list(self.each(after, until, limit, version, labelled=labelled))
 
-    def labelled(
-        self,
-        after: float | None = None,
-        until: float | None = None,
-        limit: int | None = None,
-        version: int | None = None,
-    ) -> list[KeptRequest]:
-        """Returns the same of labelled requests."""
-        return list(self.each(after, until, limit, version, labelled=True))
-
     def each(
         self,
         after: float | None = None,

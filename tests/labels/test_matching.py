@@ -34,7 +34,7 @@ def labels(store: LabelStore, name: str) -> tuple[Any, ...]:
 
 def test_a_label_finds_its_request(requests: LabelStore) -> None:
     assert requests.add([NewLabel(1, "a", at=START + 3600)], "crm", START + 7200) == AddedLabels(matched=1)
-    (found,) = requests.labelled()
+    (found,) = requests.requests(labelled=True)
     assert (found.id, found.labels, found.labelled) == ("a", (1,), True)
     counts = requests.counts()
     assert (counts.requests, counts.matched, counts.delay) == (3, 1, 7200.0)
