@@ -105,7 +105,7 @@ def words(rule: AlertRule, critical: float | None) -> str:
     if rule.below is not None:
         return f"below {rule.below:g}"
     if rule.above is not None:
-        return f"above {rule.above:g}"
+        return f"above {rule.above:g}{f' ({rule.band})' if rule.band else ''}"
     rate = rate_words(rule.false_alarms or 0.0)
     return f"above {critical:.4g} ({rate})" if critical is not None else rate
 

@@ -11,8 +11,9 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from ..domain.monitoring import MonitorKind
+from ..domain.monitoring import PSI_BANDS, MonitorKind
 from ..domain.project import (
+    AlertRule,
     Approvers,
     Check,
     Concurrency,
@@ -257,6 +258,13 @@ def _infra(name: str, record: Record) -> Infra:
     return Infra(name, kind, record.get(kind, ""), line=record.node.line)
 
 
+def _alert(name: str, record: Record) -> AlertRule:
+    """Returns an alert: a band's name stands for its value."""
+    above: float | str | None = record.get("above")
+    band = above if isinstance(above, str) else ""
+    return _made(AlertRule, record, name=name, above=PSI_BANDS[band] if band else above, band=band)
+
+
 _SINKS = ("apprise", "webhook", "alertmanager", "command", "terminal")
 
 
@@ -274,6 +282,7 @@ _MAKERS: dict[type, Callable[[str, Record], object]] = {
     Gate: _gate,
     Environment: _environment,
     MonitorSpec: _monitor,
+    AlertRule: _alert,
     Infra: _infra,
     Sink: _sink,
 }

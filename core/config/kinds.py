@@ -6,7 +6,7 @@ slots, because each of those costs time at every start of every command."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -246,15 +246,35 @@ class Amount:
 
     def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         text = reader.text(node, key)
-        if text is INVALID:
-            return INVALID
-        for value in (float(text) if _NUMBER.fullmatch(text) else None, parse_percent(text), parse_duration(text)):
-            if value is not None:
-                return _bounded(value, None, None, node, key, reader)
-        return reader.problem(node, key, f"{_shown(node, text)} is not a number", "write 0.01, 1% or 50ms")
+        return text if text is INVALID else _amount(text, node, key, reader)
 
     def schema(self) -> Schema:
         return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[0-9.]+ ?(%|ms|s|m|h)$"}, _VARIABLE]}
+
+
+def _amount(text: str, node: YamlNode, key: str, reader: Reader, or_what: str = "", or_hint: str = "") -> Any:
+    for value in (float(text) if _NUMBER.fullmatch(text) else None, parse_percent(text), parse_duration(text)):
+        if value is not None:
+            return _bounded(value, None, None, node, key, reader)
+    words = f"{_shown(node, text)} is not a number{or_what}"
+    return reader.problem(node, key, words, f"write 0.01, 1% or 50ms{or_hint}")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AmountOrBand:
+    """A bound on a signal, or the name of a band that a measure has (`significant`), which stays a name. Whether the
+    monitor's measure has bands is known once all monitors are."""
+
+    bands: Mapping[str, float]
+
+    def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
+        text = reader.text(node, key)
+        if text is INVALID or text in self.bands:
+            return text
+        return _amount(text, node, key, reader, " or a band", f"; of psi also {' or '.join(self.bands)}")
+
+    def schema(self) -> Schema:
+        return {"anyOf": [{"enum": list(self.bands)}, *Amount().schema()["anyOf"]]}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

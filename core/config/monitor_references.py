@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import plugins
 from ..domain.metrics import FACTS
 from ..domain.monitoring import MonitorKind
-from ..domain.project import Project
+from ..domain.project import MonitorSpec, Project
 from .reader import Reader, Record
 from .sections import join
 
@@ -26,10 +26,28 @@ def check_monitor(record: Record, project: Project, reader: Reader) -> None:
         reader.problem(reference.node, join(record.path, "reference"), words, "compare with {first: 1000}")
 
 
-def check_rate(record: Record, project: Project, reader: Reader) -> None:
+def check_condition(record: Record, project: Project, reader: Reader) -> None:
+    """Notes what makes an alert fire and does not fit its monitor."""
+    monitor = project.monitors.get(record.get("monitor", ""))
+    if monitor is not None:
+        _rate(record, monitor, reader)
+        _band(record, monitor, reader)
+
+
+def _band(record: Record, monitor: MonitorSpec, reader: Reader) -> None:
+    """Notes the name of a band of PSI where something else is measured."""
+    band = record.get("above")
+    if not isinstance(band, str) or (monitor.kind, monitor.measure) == (MonitorKind.DRIFT, "psi"):
+        return
+    words = f"`{band}` is a band of psi, and `{monitor.name}` measures {monitor.measure}"
+    rate = ", or false_alarms: 1/month instead of above" if monitor.kind is MonitorKind.DRIFT else ""
+    reader.problem(record.at("above"), join(record.path, "above"), words, f"say a number{rate}")
+
+
+def _rate(record: Record, monitor: MonitorSpec, reader: Reader) -> None:
     """Notes a rate of false alarms of what has none, and one that half of all evaluations would keep."""
-    rate, monitor = record.get("false_alarms"), project.monitors.get(record.get("monitor", ""))
-    if not isinstance(rate, float) or monitor is None:
+    rate = record.get("false_alarms")
+    if not isinstance(rate, float):
         return
     node, path = record.at("false_alarms"), join(record.path, "false_alarms")
     if monitor.kind is not MonitorKind.DRIFT:

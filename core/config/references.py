@@ -16,7 +16,7 @@ from .alert_references import check_alert
 from .build import BUILTINS
 from .checks import problems as gate_checks
 from .kinds import has_placeholder
-from .monitor_references import check_monitor, check_rate
+from .monitor_references import check_condition, check_monitor
 from .reader import Reader, Record
 from .sections import join
 from .source import YamlNode
@@ -40,7 +40,7 @@ def check(record: Record, project: Project, reader: Reader) -> None:
         _known(each, "monitor", project.monitors, "monitor", reader)
         _known(each, "notify", project.notify.sinks, "sink", reader)
         check_alert(each, reader)
-        check_rate(each, project, reader)
+        check_condition(each, project, reader)
     _store(record, project, reader)
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from .. import plugins
 from ..domain.metrics import AVERAGES, FACTS, TASKS
-from ..domain.monitoring import LOOP_MODES, SEVERITIES
+from ..domain.monitoring import LOOP_MODES, PSI_BANDS, SEVERITIES
 from ..domain.watching import CANARY_SIGNALS
 from .checks.keys import DATA_STEP, MORE_CHECKS
 from .kinds import (
     Amount,
+    AmountOrBand,
     Choice,
     Duration,
     Flag,
@@ -617,7 +618,7 @@ ALERT = Section(
     "alert",
     (
         Key("monitor", _name, "monitor whose value it checks", required=True),
-        Key("above", Amount(), "fires above this value"),
+        Key("above", AmountOrBand(PSI_BANDS), "fires above this value; of psi also moderate (0.1), significant (0.25)"),
         Key("below", Amount(), "fires below this value"),
         Key("false_alarms", Rate(), "how often it may fire without any change: 1/month; the monitor finds the value"),
         Key("for", Holding(), "measurements in a row, or a time, that it lasts before it fires (1)"),

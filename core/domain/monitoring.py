@@ -110,6 +110,9 @@ class MonitorStatus(Frozen):
     """What it measures, as podium.yaml calls it: `psi`, `error_rate`, `model`."""
 
 
+# The folk bands of the population stability index (Siddiqi, Credit Risk Scorecards, 2006): from 0.1 on a distribution
+# has shifted a little, beyond 0.25 a lot. They say nothing about how often they are exceeded by chance.
+PSI_BANDS: Mapping[str, float] = {"moderate": 0.1, "significant": 0.25}
 SEVERITIES = ("critical", "warning", "info")
 # Labels that say which alert it is: a rule cannot have labels of these names.
 OWN_LABELS = ("alertname", "environment", "monitor", "severity", "project")

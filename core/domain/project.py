@@ -500,6 +500,8 @@ class AlertRule(Frozen):
     name: str
     monitor: str
     above: float | None = None
+    band: str = ""
+    """The name that podium.yaml gives `above` (`PSI_BANDS`); empty for a number."""
     below: float | None = None
     false_alarms: float | None = None
     """How often it may fire without any change, in times a day: then the monitor says what is too much."""

@@ -74,5 +74,5 @@ def threshold(rule: AlertRule) -> str:
     if rule.false_alarms is not None:
         return f"false alarms {rate_words(rule.false_alarms)}"
     if rule.above is not None:
-        return f"above {number(rule.above)}"
+        return f"above {number(rule.above)}{f' ({rule.band})' if rule.band else ''}"
     return f"below {number(rule.below)}"

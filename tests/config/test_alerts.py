@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from podium.core.alerts.rules import words
 from podium.core.config.loading import from_text
 from podium.core.domain.project import AlertRule, Hold, Notify, Project, Sink
 from podium.core.errors import ConfigError
@@ -15,6 +16,7 @@ environments: {e: {}}
 monitors:
   m: {environment: e, signal: error_rate}
   drift: {environment: e, drift: psi, reference: a.csv}
+  js: {environment: e, drift: js, reference: a.csv}
 """
 
 
@@ -66,6 +68,31 @@ def test_rates(text: str, rate: float) -> None:
     assert (found.false_alarms, found.above, found.below) == (pytest.approx(rate), None, None)
 
 
+@pytest.mark.parametrize(("band", "value"), [("moderate", 0.1), ("significant", 0.25)])
+def test_bands_of_psi_have_names(band: str, value: float) -> None:
+    found = alert(f"above: {band}", "drift")
+    assert (found.above, found.band) == (value, band)
+    assert words(found, None) == f"above {value:g} ({band})"
+    assert alert("above: '${BAND:-significant}'", "drift").above == 0.25
+    assert alert("above: 0.25", "drift").band == ""
+
+
+@pytest.mark.parametrize(
+    ("keys", "monitor", "message", "hint"),
+    [
+        ("above: significant", "m", "is a band of psi, and `m` measures error_rate", "say a number"),
+        ("above: moderate", "js", "and `js` measures js", "say a number, or false_alarms: 1/month instead of above"),
+        ("above: Significant", "drift", "is not a number or a band", "of psi also moderate or significant"),
+        ("below: significant", "drift", "is not a number", "write 0.01"),
+    ],
+)
+def test_where_a_band_cannot_stand(keys: str, monitor: str, message: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        alert(keys, monitor)
+    (problem,) = caught.value.problems
+    assert problem.key.startswith("alerts.a.") and message in problem.message and hint in problem.hint
+
+
 def test_everything_else() -> None:
     found = alert(
         "below: 20%, keep_firing_for: 5m, severity: critical, labels: {team: x}, annotations: {summary: '${{ alert.value }}'}"
@@ -80,7 +107,7 @@ def sink(text: str, **environ: str) -> Sink:
 
 def test_sinks() -> None:
     assert read("").notify == Notify()
-    assert sink("{webhook: 'http://127.0.0.1:1/'}") == Sink("s", "webhook", "http://127.0.0.1:1/", line=6)
+    assert sink("{webhook: 'http://127.0.0.1:1/'}") == Sink("s", "webhook", "http://127.0.0.1:1/", line=7)
     found = sink("{command: [./page.sh, --loud], env: {A: b}, timeout: 5s, resolved: false}")
     assert (found.kind, found.command, found.env) == ("command", ("./page.sh", "--loud"), {"A": "b"})
     assert (found.timeout, found.resolved) == (5.0, False)
