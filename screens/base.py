@@ -6,7 +6,8 @@ A screen names its queries (`queries`), draws what the store holds (`show`), and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events
@@ -37,9 +38,6 @@ from .navigation import Navigation
 
 if TYPE_CHECKING:
     from ..tui.protocol import CockpitApp
-
-if TYPE_CHECKING:
-    pass
 
 
 class PodiumScreen(Screen[None], inherit_bindings=False):
@@ -121,8 +119,14 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
 
     def tick(self) -> None:
         """A few times a second while on screen."""
-        for log in self.query(LogView):
-            log.poll()
+        for log in self._logs:
+            if log.is_attached:
+                log.poll()
+
+    @cached_property
+    def _logs(self) -> Sequence[LogView]:
+        """Returns the logs on the screen. All are there from the start; a search of the tree costs more than a poll."""
+        return tuple(self.query(LogView))
 
     def pass_time(self) -> None:
         """Draw what changes with time alone. Once a second, so it must cost next to nothing."""
