@@ -49,11 +49,11 @@ KINDS: Mapping[PluginKind, _About] = {
     "steps": _About("built-in step"),
     # By the verb of a change: what makes its plan. The plan names the step that carries it out.
     "planners": _About("change", NotFound),
-    # What a check may say in podium.yaml is in config/table.py, by its key: no other package can add to that.
+    # What a check may say in podium.yaml is in config/keys/, by its key: no other package can add to that.
     "checks": _About("gate check", open=False),
     "hosts": _About("Git host"),
     "infra": _About("infrastructure tool"),
-    # As with checks, what a sink may say is in config/table.py, by its key.
+    # As with checks, what a sink may say is in config/keys/, by its key.
     "notifiers": _About("notifier", open=False),
     "metrics": _About("metric"),
 }

@@ -36,8 +36,9 @@ from ..domain.project import (
 )
 from ..domain.replay import ReplayLimits
 from .checks.values import CHECK_KINDS, SPECS
+from .keys.gates import METRIC_GOALS
+from .keys.pipelines import BUILTINS
 from .reader import Record
-from .table import BUILTINS, METRIC_GOALS
 
 T = TypeVar("T")
 

@@ -20,9 +20,9 @@ from ..domain.metrics import (
     is_function,
     tasks_of,
 )
+from .keys.gates import METRIC_GOALS
 from .reader import Reader, Record
 from .sections import join
-from .table import METRIC_GOALS
 
 _OPTIONS = ("average", "class", "k", "quantile", "horizon")
 _OF_CLASSES = (BINARY, MULTICLASS)

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from ..domain.metrics import is_function
 from ..domain.project import Gate, Pipeline, Project, StepSpec
 from ..errors import Problem
+from .keys.pipelines import BUILTINS
 from .kinds import has_placeholder
-from .table import BUILTINS
 
 _FILE = "podium.yaml"
 

@@ -3,7 +3,7 @@ here reads a file.
 
 The fields of a dataclass are the keys of its section. The metadata of a field names the exceptions: `key` is the
 key's name, `section` the dataclass of a section (or list of sections) below it, `sections` that of a mapping of
-named ones. A new section is a dataclass here, its keys in core/config/table.py, and the example.
+named ones. A new section is a dataclass here, its keys in core/config/keys/, and the example.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def _last_quality(journal: Journal, name: str, start: float, end: float) -> Meas
 
 def _better(metric: str, before: Measurement, after: Measurement) -> bool:
     """Tells whether the whole interval after the delivery is on the better side of the value before it."""
-    from ..config.table import METRIC_GOALS
+    from ..config.keys.gates import METRIC_GOALS
 
     goal = METRIC_GOALS.get(metric)
     if goal is None or before.value is None or after.low is None or after.high is None:

@@ -1,7 +1,7 @@
 """The one table of what grows: every kind of data below `.podium/` and in the journal, where it lives, how long it is
 kept, and how it is removed.
 
-Whatever a new capability keeps gets a row here, with its key in `retain:` (core/config/table.py and
+Whatever a new capability keeps gets a row here, with its key in `retain:` (core/config/keys/retain.py and
 core/domain/project.py) or a word on why nothing has to be removed; a test fails for a directory or a table that is
 in no row.
 """

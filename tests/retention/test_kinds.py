@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from podium.core.config.table import RETAIN
+from podium.core.config.keys.retain import RETAIN
 from podium.core.domain.project import Project, Retain
 from podium.core.journal import Journal
 from podium.core.retention.kinds import KINDS, kind_of, kind_of_table

@@ -1,11 +1,12 @@
-"""The keys of monitors in podium.yaml, a section for each kind; `table.py` has them as `monitors`."""
+"""The keys of monitors in podium.yaml, a section for each kind."""
 
 from __future__ import annotations
 
-from ..domain.watching import MONITOR_SIGNALS
-from .kinds import Choice, Duration, Integer, RowsOrTime, Text
-from .patterns import bad_path
-from .sections import NAME, Chosen, Either, Key, ListOf, Option, Section
+from ...domain.watching import MONITOR_SIGNALS
+from ..kinds import Choice, Duration, Integer, RowsOrTime, Text
+from ..patterns import bad_path
+from ..sections import Chosen, Either, Key, ListOf, Option, Section
+from . import common
 
 ESTIMATED = ("roc_auc", "accuracy", "precision", "recall", "f1")
 VIOLATIONS = ("missing", "type", "range", "unseen")
@@ -13,9 +14,9 @@ DISTANCES = ("psi", "js", "wasserstein", "ks", "chi2")
 # The least rows that are compared: fewer say nothing.
 LEAST_ROWS = 10
 
-_name = Text(pattern=NAME, what="a name")
-_ENVIRONMENT = Key("environment", _name, "environment that it watches", required=True)
-_GATE = Key("gate", _name, "gate that says what truth and answers are", required=True)
+
+_ENVIRONMENT = Key("environment", common.name, "environment that it watches", required=True)
+_GATE = Key("gate", common.name, "gate that says what truth and answers are", required=True)
 _WORD = Choice(("model", "data"))
 _WINDOW = Key("window", RowsOrTime(LEAST_ROWS, 1_000_000), "latest requests that are looked at: 1000, or 24h (1000)")
 _EVERY = Key("every", Duration(low=10.0), "time between two evaluations (1h)")
@@ -27,7 +28,10 @@ _REFERENCE = Key(
         Chosen(
             "reference",
             (
-                Option("gate", Section("reference", (Key("gate", _name, "the gate whose data it is", required=True),))),
+                Option(
+                    "gate",
+                    Section("reference", (Key("gate", common.name, "the gate whose data it is", required=True),)),
+                ),
                 Option(
                     "first",
                     Section(

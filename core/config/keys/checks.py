@@ -5,11 +5,9 @@ from __future__ import annotations
 from ...domain.gates.checks import DATA_CHECKS, FAIRNESS
 from ..kinds import Choice, Duration, Integer, Number, Share, Size, Text, Throughput
 from ..patterns import bad_schema_file, bad_table
-from ..sections import NAME, Key, ListOf, MapOf, Option, Section
+from ..sections import Key, ListOf, MapOf, Option, Section
+from . import common
 
-NAMED = Text(pattern=NAME, what="a name")
-_CPUS = Number(0.01, 1024)
-_MEMORY = Size(low=6 << 20)
 AT_LEAST = Key("at_least", Number(), "lowest value that passes")
 AT_MOST = Key("at_most", Number(), "highest value that passes")
 
@@ -26,8 +24,8 @@ _RUN = Option(
                 required=True,
             ),
             Key("timeout", Duration(low=0.01), "ends the command, and every process it started, after this time (10m)"),
-            Key("cpus", _CPUS, "CPUs that the command may use, and numeric libraries' threads (all)"),
-            Key("memory", _MEMORY, "memory that the command may use: 512m, 4g (all)"),
+            Key("cpus", common.cpus, "CPUs that the command may use, and numeric libraries' threads (all)"),
+            Key("memory", common.memory, "memory that the command may use: 512m, 4g (all)"),
         ),
     ),
 )
@@ -105,7 +103,12 @@ _LOAD = Option(
                     (
                         Key("rate", Throughput(0.1, 5000.0), "requests a second: 200/s", required=True),
                         Key("for", Duration(low=1.0, high=1800.0), "how long they are sent", required=True),
-                        Key("environment", NAMED, "where the version is staged; not a protected one", required=True),
+                        Key(
+                            "environment",
+                            common.name,
+                            "where the version is staged; not a protected one",
+                            required=True,
+                        ),
                     ),
                 ),
                 "requests that are sent to the version, whatever becomes of those before",
