@@ -19,6 +19,7 @@ from ..errors import PodiumError, Refused, Unreachable
 from .git import GitResult, git
 from .hosts.addresses import PUBLIC
 from .hosts.plain import address_of
+from .hosts.programs import remembered
 from .hosts.tokens import find_token
 from .repository import Repository
 
@@ -79,36 +80,44 @@ def remote_of(project: Project) -> Remote | None:
     if host.kind not in _SITES:
         return Remote(address_of(host.repo, project.home))
     site = (host.url or _SITES[host.kind]).rstrip("/")
-    return Remote(f"{site}/{host.repo}.git", _tokens.of(host, site, project))
+    return Remote(f"{site}/{host.repo}.git", _token(host, site, project))
 
 
-def _looked_up(host: Host, site: str, project: Project) -> str:
+def _token(host: Host, site: str, project: Project) -> str:
     if host.app is not None:
-        from .hosts.github.app import AppProof
-        from .hosts.github.opening import api_url
-
-        credentials = AppProof(host.app, api_url(site), project.home).credentials()
-        return credentials.value.rpartition(" ")[2] if credentials is not None else ""
+        return _app_tokens.of(host, site, project)
     token = find_token(host, site, project.home)
     return token.value if token is not None else ""
 
 
-class _Tokens:
-    """Remembers the tokens that git uses, those of the hosts' clients: looking for one may start a program."""
+def _token_of_app(host: Host, site: str, project: Project) -> str:
+    from .hosts.github.app import AppProof
+    from .hosts.github.opening import api_url
+
+    assert host.app is not None
+    credentials = AppProof(host.app, api_url(site), project.home).credentials()
+    return credentials.value.rpartition(" ")[2] if credentials is not None else ""
+
+
+class _AppTokens:
+    """Remembers the tokens of Apps that git uses: each is made by two requests."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[Host, str], tuple[float, str]] = {}
 
     def of(self, host: Host, site: str, project: Project) -> str:
-        """Returns the token, looked for once in a few minutes; empty if there is none."""
+        """Returns the token, made once in a few minutes."""
         key = (host, str(project.home))
         found = self._found.get(key)
         if found is None or time.monotonic() - found[0] > TOKEN_LIFE:
-            found = self._found[key] = (time.monotonic(), _looked_up(host, site, project))
+            found = self._found[key] = (time.monotonic(), _token_of_app(host, site, project))
         return found[1]
 
+    def refused(self, value: str) -> None:
+        self._found = {key: found for key, found in self._found.items() if found[1] != value}
 
-_tokens: Final = _Tokens()
+
+_app_tokens: Final = _AppTokens()
 
 
 def advertised(repository: Repository, remote: Remote, refs: Collection[str]) -> dict[str, str]:
@@ -164,6 +173,9 @@ def _failure(remote: Remote, answer: GitResult) -> PodiumError:
     if any(
         each in answer.err for each in ("Authentication failed", "could not read Username", "403", "Permission denied")
     ):
+        if remote.token:  # another one may be there by now
+            remembered.refused(remote.token)
+            _app_tokens.refused(remote.token)
         return Refused(words, hint="check the token or the key, and that it may read the repository")
     return Unreachable(words, hint="it is asked again; `git ls-remote` shows what git says")
 

@@ -221,7 +221,7 @@ class _Client:
         """Returns the client; None where git alone is asked: without a host that has an API, and without a token, for
         what is asked by nobody in particular is limited to a few questions an hour."""
         setting, remote = project.git.host, remote_of(project)
-        if setting != self._setting:
+        if setting != self._setting or self._host is None:
             self.close()
             if setting is not None and setting.kind != "git" and remote is not None and remote.token:
                 self._host = open_host(project)

@@ -21,6 +21,7 @@ from tests.chaos.pushing import Pushing, moments, shown
 from tests.support import wait_until
 
 PUSHES = int(os.environ.get("PODIUM_CHAOS_PUSHES") or 12)
+HOST = os.environ.get("PODIUM_CHAOS_HOST", "")  # one of KINDS; else the seed's
 KINDS = ("github", "gitlab", "gitea")
 
 
@@ -29,7 +30,8 @@ def test_every_push_is_delivered_once_and_told_back(tmp_path: Path, monkeypatch:
     chosen = seed()
     dice = random.Random(chosen)
     kind = dice.choice(KINDS)
-    where = f"PODIUM_CHAOS_SEED={chosen} PODIUM_CHAOS_PUSHES={PUSHES} ({kind})"
+    kind = HOST or kind
+    where = f"PODIUM_CHAOS_SEED={chosen} PODIUM_CHAOS_PUSHES={PUSHES} PODIUM_CHAOS_HOST={kind}"
     print(where)
     with Forge(kind, tmp_path / "forge", seed=chosen) as forge:
         monkeypatch.setenv("FORGE_TOKEN", forge.token)

@@ -32,7 +32,7 @@ def send(sink: Sink, notice: Notice) -> None:
         "body": notice.text,
         "type": _TYPES.get(str(notice.body["status"]), "info"),
     }
-    command = [sys.executable, "-m", "podium.core.alerts.sinks.apprise_main"]
+    command = [sys.executable, "-P", "-m", "podium.core.alerts.sinks.apprise_main"]
     try:
         done = subprocess.run(command, input=json.dumps(asked).encode(), capture_output=True, timeout=sink.timeout)
     except subprocess.TimeoutExpired:

@@ -11,11 +11,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import signal
-import subprocess
 import sys
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import field
 from pathlib import Path
@@ -26,9 +24,9 @@ from ...domain.project import Host, Project
 from ...errors import Refused, UsageError
 from ...http_client import Credentials
 from ...identity.private import check_private
+from .programs import MAX_TOKEN_BYTES, is_token, remembered
 
-PROGRAM_TIMEOUT = 5.0
-MAX_TOKEN_BYTES = 16 << 10
+_KEYRING = "the system's keyring"
 _environ: ContextVar[Mapping[str, str] | None] = ContextVar("environ", default=None)
 
 
@@ -36,6 +34,14 @@ class Token(Frozen):
     value: str = field(repr=False)
     source: str
     """Where it is from, in words."""
+
+
+class Sought(Frozen):
+    """What was found."""
+
+    token: Token | None = None
+    unanswered: tuple[str, ...] = ()
+    """Why those who might have had one did not say, such as a keyring that is locked. Empty where one was found."""
 
 
 class _Kind(Frozen):
@@ -74,19 +80,49 @@ _KINDS: Mapping[str, _Kind] = {
 }
 
 
-class StaticProof:
-    """Is a token that stays as it is."""
+class TokenProof:
+    """Is the token that is found, and looks for it again where there was none, or the host does not accept it: somebody
+    may have logged in, unlocked the keyring or written a new one into its file. Looks for it with the variables that
+    it was made with (`reading`)."""
 
-    mark = 0
+    def __init__(self, host: Host, web: str, home: Path, made: Callable[[str], Credentials]) -> None:
+        """`made` makes of a token what is sent."""
+        self._host, self._web, self._home, self._made = host, web, home, made
+        self._environ = dict(_variables())
+        self._sought = self._seek()
+        self.mark = 0
 
-    def __init__(self, credentials: Credentials | None, source: str) -> None:
-        self._credentials, self.source = credentials, source
+    @property
+    def source(self) -> str:
+        return self._sought.token.source if self._sought.token is not None else ""
+
+    @property
+    def unanswered(self) -> str:
+        return "; ".join(self._sought.unanswered)
 
     def credentials(self) -> Credentials | None:
-        return self._credentials
+        if self._sought.token is None:
+            self._take(self._seek())
+        token = self._sought.token
+        return None if token is None else self._made(token.value)
 
     def refused(self, skew: float | None) -> bool:
-        return False
+        before = self._sought.token
+        if before is None:
+            return False
+        remembered.refused(before.value)
+        found = self._seek()
+        if found.token is None or found.token.value == before.value:
+            return False
+        self._take(found)
+        return True
+
+    def _seek(self) -> Sought:
+        return seek(self._host, self._web, self._home, self._environ)
+
+    def _take(self, found: Sought) -> None:
+        self.mark += found.token != self._sought.token
+        self._sought = found
 
 
 def host_setting(project: Project) -> Host:
@@ -114,17 +150,23 @@ def reading(environ: Mapping[str, str] | None) -> Generator[None]:
 
 
 def find_token(host: Host, web: str, home: Path, environ: Mapping[str, str] | None = None) -> Token | None:
-    """Returns the token for the host at `web`; None where there is none. Refused for a file that others may read."""
+    """Returns the token for the host at `web`; None where there is none. Raises what `seek` does."""
+    return seek(host, web, home, environ).token
+
+
+def seek(host: Host, web: str, home: Path, environ: Mapping[str, str] | None = None) -> Sought:
+    """Looks for the token for the host at `web`, which may start programs: what these say is remembered for a while.
+    Raises Refused for a file that others may read, UsageError for something that is no token."""
     environ = environ if environ is not None else _variables()
     if host.token:
-        return Token(_checked(host.token, "git.host.token"), "git.host.token of podium.yaml")
+        return Sought(Token(_checked(host.token, "git.host.token"), "git.host.token of podium.yaml"))
     if host.token_file:
-        return Token(read_secret(host.token_file, home), f"the file {host.token_file}")
+        return Sought(Token(read_secret(host.token_file, home), f"the file {host.token_file}"))
     kind = _KINDS.get(host.kind)
-    name = (urlsplit(web).hostname or "").lower()
-    if kind is None or not name:
-        return None
-    return _from_environment(kind, web, environ) or _from_program(kind, web) or _from_keyring(name)
+    if kind is None or not _address(web):
+        return Sought()
+    token = _from_environment(kind, web, environ)
+    return Sought(token) if token is not None else _from_programs(kind, web, environ)
 
 
 def _from_environment(kind: _Kind, web: str, environ: Mapping[str, str]) -> Token | None:
@@ -159,49 +201,39 @@ def _is_at(named: str, web: str) -> bool:
     return ports[0] is None or ports[0] == ports[1]
 
 
-def _from_program(kind: _Kind, web: str) -> Token | None:
-    if not kind.program or shutil.which(kind.program[0]) is None:
-        return None
-    hidden = {*kind.variables, *kind.own, *kind.hidden}
-    environ = {name: value for name, value in _variables().items() if name not in hidden}
-    value = _printed((*kind.program, urlsplit(web).netloc.rpartition("@")[2]), environ)
-    return Token(value, f"`{' '.join(kind.program[:3])}`") if value else None
-
-
-def _from_keyring(name: str) -> Token | None:
-    """Asks the package keyring, if it is installed, in a process of its own: a keyring may wait for a person to unlock
-    it."""
-    if importlib.util.find_spec("keyring") is None:
-        return None
-    value = _printed((sys.executable, "-m", "keyring", "get", "podium", name))
-    return Token(value, "the system's keyring") if value else None
-
-
-def _printed(command: Sequence[str], environ: Mapping[str, str] | None = None) -> str:
-    """Returns the token that a program prints; empty if it prints none in time."""
+def _address(web: str) -> str:
+    """Returns the host's name as programs know it: in lower case, with a port that is not the usual one. Empty for
+    something that is no address."""
     try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            process_group=0,
-            env=_environ.get() if environ is None else environ,
-        )
-    except OSError:
+        parts = urlsplit(web)
+        name, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
         return ""
-    with process:
-        try:
-            out, _ = process.communicate(timeout=PROGRAM_TIMEOUT)
-        except BaseException as error:
-            # What it has started holds its output open, and goes with it.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                return ""
-            raise
-    value = out[:MAX_TOKEN_BYTES].decode("utf-8", "replace").strip()
-    return value if process.returncode == 0 and _is_token(value) else ""
+    name = f"[{name}]" if ":" in name else name
+    return name if not name or port in (None, {"http": 80, "https": 443}.get(parts.scheme)) else f"{name}:{port}"
+
+
+def _from_programs(kind: _Kind, web: str, environ: Mapping[str, str]) -> Sought:
+    """Asks the host's own program, and then the package keyring, if they are installed. The program does not get the
+    variables that it would print for any host. The keyring is asked in a process of its own: it may not answer."""
+    hidden = {*kind.variables, *kind.own, *kind.hidden}
+    given = {name: value for name, value in environ.items() if name not in hidden}
+    unanswered: list[str] = []
+    for name, command in _programs(kind, web, given):
+        said = remembered.ask(command, name, given)
+        if said.value:
+            return Sought(Token(said.value, name))
+        if said.why:
+            unanswered.append(said.why)
+    return Sought(unanswered=tuple(unanswered))
+
+
+def _programs(kind: _Kind, web: str, environ: Mapping[str, str]) -> Generator[tuple[str, tuple[str, ...]]]:
+    if kind.program and (found := shutil.which(kind.program[0], path=environ.get("PATH"))):
+        yield f"`{' '.join(kind.program[:3])}`", (found, *kind.program[1:], _address(web))
+    if importlib.util.find_spec("keyring") is not None:
+        ours = ("-m", "podium.core.scm.hosts.keyring_main", "podium", (urlsplit(web).hostname or "").lower())
+        yield _KEYRING, (sys.executable, "-P", *ours)
 
 
 def read_secret(path: str, home: Path) -> str:
@@ -227,10 +259,6 @@ def _checked(value: str, where: str, *, lines: bool = False) -> str:
     """Returns the secret, if it can be one: a key has several lines, a token has not."""
     if value.startswith("-----BEGIN ") and lines:
         return value
-    if not _is_token(value):
+    if not is_token(value):
         raise UsageError(f"{where} holds no token", hint="it is one word of letters, digits and signs")
     return value
-
-
-def _is_token(value: str) -> bool:
-    return 0 < len(value) < MAX_TOKEN_BYTES and value.isascii() and value.isprintable() and " " not in value

@@ -58,6 +58,11 @@ class Proof(Protocol):
         ...
 
     @property
+    def unanswered(self) -> str:
+        """Why no token was found where there may be one, in words; empty if there is one, or nothing to say."""
+        ...
+
+    @property
     def mark(self) -> int:
         """Returns another number once the token is another one."""
         ...
@@ -115,6 +120,12 @@ class HostTransport(Closing):
     @property
     def rate(self) -> RateLimit:
         return self._politeness.rate
+
+    @property
+    def setting(self) -> str:
+        """Returns how to give a token, as a hint."""
+        why = self.proof.unanswered
+        return f"{why}; correct that, or {self._dialect.setting}" if why else self._dialect.setting
 
     @property
     def skew(self) -> float | None:
@@ -300,7 +311,7 @@ class HostTransport(Closing):
         )
 
     def _asking(self, what: str, needs: str) -> Asking:
-        return Asking(self.host, what, self.proof.source, needs, self._dialect.setting)
+        return Asking(self.host, what, self.proof.source, needs, self.setting)
 
     # -- places outside of the host
     # ----------------------------------------------------------------------------------------------------------------

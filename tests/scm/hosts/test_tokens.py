@@ -1,4 +1,5 @@
-"""Where the token for a Git host comes from, whom it is sent to, and that it is not shown."""
+"""Where the token for a Git host comes from, whom it is sent to, and that it is not shown. The programs here are small
+ones of the tests; the real ones are in test_programs.py."""
 
 from __future__ import annotations
 
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 from podium.core.domain.project import Host
 from podium.core.errors import Refused, UsageError
-from podium.core.scm.hosts import tokens
-from podium.core.scm.hosts.tokens import Token, find_token, read_secret
+from podium.core.http_client import Credentials
+from podium.core.scm.hosts import programs, tokens
+from podium.core.scm.hosts.tokens import Sought, Token, TokenProof, find_token, read_secret, seek
 
 SECRET = "ghp_0123456789abcdef"
 GITHUB, OWN, HERE = "https://github.com", "https://git.acme.org", "http://127.0.0.1:8080"
@@ -21,6 +23,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither gh, glab nor a keyring of the machine answers."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(tokens.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(tokens, "remembered", programs.Remembered())
 
 
 def program(tmp_path: Path, name: str, text: str) -> None:
@@ -31,7 +34,7 @@ def program(tmp_path: Path, name: str, text: str) -> None:
 
 
 def found(kind: str, web: str, home: Path, environ: dict[str, str] | None = None, **fields: str) -> Token | None:
-    return find_token(Host(kind, "acme/x", **fields), web, home, environ or {})
+    return find_token(Host(kind, "acme/x", **fields), web, home, environ or {"PATH": os.environ["PATH"]})
 
 
 def test_podium_yaml_comes_first(tmp_path: Path) -> None:
@@ -103,9 +106,7 @@ def test_a_program_does_not_print_the_environments_token_for_any_host(
     kind: str, name: str, variables: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(tmp_path, name, "echo " + "".join(f"${each}" for each in variables))
-    for each in variables:
-        monkeypatch.setenv(each, SECRET)
-    assert found(kind, OWN, tmp_path) is None
+    assert found(kind, OWN, tmp_path, {**os.environ, **dict.fromkeys(variables, SECRET)}) is None
 
 
 def test_the_hosts_own_program_is_asked(tmp_path: Path) -> None:
@@ -114,22 +115,90 @@ def test_the_hosts_own_program_is_asked(tmp_path: Path) -> None:
     assert found("github", GITHUB, tmp_path) == Token(SECRET, "`gh auth token`")
     assert found("gitlab", OWN + ":8443/sub", tmp_path) == Token(SECRET, "`glab config get`")
     assert found("github", OWN, tmp_path) is None
+    # As programs know it: in lower case, and without the port that it has anyway.
+    assert found("github", "https://GitHub.com:443", tmp_path) == Token(SECRET, "`gh auth token`")
 
 
-@pytest.mark.parametrize("text", ["exit 1", "echo no oauth token; echo found", "sleep 60", "true"])
-def test_a_program_that_has_none_says_nothing(text: str, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(tokens, "PROGRAM_TIMEOUT", 0.3)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("echo no oauth token >&2; exit 1", ""),
+        ("echo a warning >&2", ""),
+        ("true", ""),
+        ("exit 3", "`gh auth token` failed: exit code 3"),
+        (f"echo 'cannot read gho_{'x' * 20}' >&2; exit 1", "`gh auth token` failed: cannot read (a token)"),
+        ("echo two words", "`gh auth token` printed something that is no token"),
+        ("sleep 60", "`gh auth token` did not answer within 0.3 s"),
+        ("sleep 60 & wait", "`gh auth token` did not answer within 0.3 s"),
+        ("read answer && exit 1; exit 4", "`gh auth token` failed: exit code 4"),
+    ],
+)
+def test_a_program_that_does_not_say_is_told_with_the_reason(
+    text: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "PROGRAM_TIMEOUT", 0.3 if "sleep" in text else 60.0)
     program(tmp_path, "gh", text)
-    assert found("github", GITHUB, tmp_path) is None
+    environ = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+    assert seek(Host("github", "acme/x"), GITHUB, tmp_path, environ) == Sought(None, (why,) if why else ())
 
 
-def test_the_systems_keyring_is_asked_last(tmp_path: Path, monkeypatch) -> None:
-    asked: list[tuple[str, ...]] = []
+def test_a_program_is_asked_once_for_all_who_need_the_token(tmp_path: Path, clock: list[float]) -> None:
+    program(tmp_path, "gh", f"echo >>{tmp_path}/calls; echo {SECRET}")
+    for _ in range(3):
+        assert found("github", GITHUB, tmp_path) == Token(SECRET, "`gh auth token`")
+    assert calls(tmp_path) == 1
+    clock[0] += programs.KEPT
+    assert found("github", GITHUB, tmp_path) == Token(SECRET, "`gh auth token`")
+    assert calls(tmp_path) == 2
+
+
+def test_somebody_who_logs_in_later_is_found(tmp_path: Path, clock: list[float], monkeypatch) -> None:
+    program(tmp_path, "gh", f'echo >>{tmp_path}/calls; read token <{tmp_path}/login && echo "$token"')
+    monkeypatch.setenv("GITHUB_TOKEN", "")
+    proof = TokenProof(Host("github", "acme/x"), GITHUB, tmp_path, lambda token: Credentials.bearer(GITHUB, token))
+    assert proof.credentials() is None and "failed" in proof.unanswered and proof.source == ""
+    (tmp_path / "login").write_text("first\n")
+    assert proof.credentials() is None and calls(tmp_path) == 1, "it is not asked for each request"
+    clock[0] += programs.KEPT_NONE
+    assert proof.credentials() == Credentials.bearer(GITHUB, "first") and proof.mark == 1 and proof.unanswered == ""
+    # The host refuses it: at most once a minute the program may have another one.
+    (tmp_path / "login").write_text("second\n")
+    assert not proof.refused(None) and calls(tmp_path) == 2
+    clock[0] += programs.KEPT_REFUSED
+    assert proof.refused(None) and proof.credentials() == Credentials.bearer(GITHUB, "second") and proof.mark == 2
+    clock[0] += programs.KEPT_REFUSED
+    assert not proof.refused(None), "it is the same one again"
+    assert calls(tmp_path) == 4
+
+
+def test_a_file_that_was_written_anew_is_read_again_when_the_host_refuses_what_was_in_it(token_file, tmp_path) -> None:
+    token_file()
+    host = Host("gitea", "acme/x", token_file="token")
+    proof = TokenProof(host, OWN, tmp_path, lambda token: Credentials.token(OWN, token))
+    assert not proof.refused(None)
+    token_file(text="another")
+    assert proof.refused(None) and proof.credentials() == Credentials.token(OWN, "another")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [0.0]
+    monkeypatch.setattr(tokens, "remembered", programs.Remembered(lambda: now[0]))
+    return now
+
+
+def calls(place: Path) -> int:
+    return len((place / "calls").read_text().splitlines())
+
+
+def test_a_keyring_is_not_one_of_the_directory_that_podium_is_called_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tokens.importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(tokens, "_printed", lambda command: asked.append(tuple(command)) or SECRET)
-    assert found("gitea", OWN, tmp_path) == Token(SECRET, "the system's keyring")
-    assert asked[0][1:] == ("-m", "keyring", "get", "podium", "git.acme.org")
+    (tmp_path / "keyring.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    assert find_token(Host("gitea", "acme/x"), "https://nobody.invalid", tmp_path, {"PATH": ""}) is None
+    assert not (tmp_path / "imported").exists()
 
 
 # -- files

@@ -13,10 +13,10 @@ from podium.core.errors import NotFound, PodiumError, Refused, Unreachable
 from podium.core.http_client import Credentials
 from podium.core.scm.hosts.answers import KeptAnswer, MemoryStore
 from podium.core.scm.hosts.politeness import HostBusy, Politeness
-from podium.core.scm.hosts.tokens import StaticProof
 from podium.core.scm.hosts.transport import LIMITS, MAX_PAGES, Dialect, HostTransport, next_page
 
 from tests.scm.hosts.conftest import TOKEN, Asked, Web, said
+from tests.scm.hosts.fixed import FixedProof
 
 DIALECT = Dialect({}, ("per_page", 2), "set GITHUB_TOKEN")
 QUICK = replace(LIMITS, read_seconds=2.0, retry_pauses=(0.0, 0.0))
@@ -44,7 +44,7 @@ def opened(clock: Clock) -> Iterator[Callable[..., HostTransport]]:
         web: Web, *, prefix: str = "", source: str = "the variable GITHUB_TOKEN", **options: Any
     ) -> HostTransport:
         url = f"{web.url}{prefix}"
-        proof = StaticProof(Credentials.bearer(url, TOKEN) if source else None, source)
+        proof = FixedProof(Credentials.bearer(url, TOKEN) if source else None, source)
         options = {"limits": QUICK, "politeness": Politeness(clock, lambda: 0.0), **options}
         made.append(HostTransport(url, host="127.0.0.1", dialect=DIALECT, proof=proof, **options))
         return made[-1]
@@ -397,7 +397,7 @@ def test_a_log_is_not_fetched_from_just_anywhere(web, opened, location: str) -> 
 
 
 def test_the_place_of_a_log_may_not_be_this_machine() -> None:
-    proof = StaticProof(None, "")
+    proof = FixedProof()
     client = HostTransport("https://api.example.com", host="example.com", dialect=DIALECT, proof=proof)
     from podium.core.http_client import origin_of
 

@@ -30,7 +30,7 @@ from ..github.ci import actions_job, actions_run
 from ..github.dispatch import inputs_of
 from ..github.host import commit_status, pull_request
 from ..reading import MAX_TAGS, address, as_document, body, exact, line, log_piece, sha, tags_of
-from ..tokens import StaticProof, find_token, host_setting
+from ..tokens import TokenProof, host_setting
 from ..transport import Dialect, HostTransport
 from .rights import NEEDS_ISSUES, NEEDS_ISSUES_READ, NEEDS_READ, NEEDS_USER, NEEDS_WRITE, SETTING, examined
 
@@ -56,9 +56,7 @@ class GiteaHost(HostBase):
             raise UsageError("git.host names no url", hint="Gitea and Forgejo have no one address: add url:")
         web = host.url.rstrip("/")
         api = f"{web}/api/v1"
-        token = find_token(host, web, project.home)
-        credentials = None if token is None else Credentials.token(api, token.value)
-        proof = StaticProof(credentials, token.source if token is not None else "")
+        proof = TokenProof(host, web, project.home, lambda token: Credentials.token(api, token))
         place = Place(web, host.repo)
         super().__init__(place, HostTransport(api, host=place.host, dialect=DIALECT, proof=proof, store=store))
 

@@ -31,7 +31,7 @@ def _token(host: GiteaHost, repository: dict[str, Any]) -> Iterator[Finding]:
     source = host.http.proof.source
     if not source:
         message = "there is no token: only what is public can be read, and nothing is told back"
-        yield Finding(Health.WARNING, "host", message, SETTING)
+        yield Finding(Health.WARNING, "host", message, host.http.setting)
         return
     login = host.account().login
     yield Finding(Health.OK, "host", f"the token from {source} is that of {login}")

@@ -37,6 +37,7 @@ class AppProof:
         self._skew = 0.0
         self._tries = 0
         self.mark = 0
+        self.unanswered = ""
 
     def credentials(self) -> Credentials | None:
         if self._token is None or self._clock() > self._ends - RENEW_BEFORE:

@@ -11,7 +11,7 @@ from ....http_client import Credentials
 from ..addresses import PUBLIC
 from ..answers import AnswerStore
 from ..base import Place
-from ..tokens import StaticProof, find_token, host_setting
+from ..tokens import TokenProof, host_setting
 from ..transport import Dialect, HostTransport, Proof
 from .app import AppProof
 
@@ -49,6 +49,5 @@ def api_url(web: str) -> str:
     return f"{web}/api/v3"
 
 
-def _person(host: Host, web: str, api: str, project: Project) -> StaticProof:
-    token = find_token(host, web, project.home)
-    return StaticProof(None if token is None else Credentials.bearer(api, token.value), token.source if token else "")
+def _person(host: Host, web: str, api: str, project: Project) -> TokenProof:
+    return TokenProof(host, web, project.home, lambda token: Credentials.bearer(api, token))

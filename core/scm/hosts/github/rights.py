@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ....domain.watching import Finding, Health
 from ..reading import as_document, at
-from .opening import SETTING
 
 if TYPE_CHECKING:
     from .host import GitHubHost
@@ -36,7 +35,7 @@ def _token(host: GitHubHost, may_write: bool) -> Iterator[Finding]:
     source = host.http.proof.source
     if not source:
         message = "there is no token: only what is public can be read, sixty requests an hour, and nothing is told back"
-        yield Finding(Health.WARNING, "host", message, SETTING)
+        yield Finding(Health.WARNING, "host", message, host.http.setting)
         return
     if host.app:
         yield Finding(Health.OK, "host", f"asks as {host.account().login}, {source}")

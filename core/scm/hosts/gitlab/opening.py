@@ -7,7 +7,7 @@ from ....http_client import Credentials
 from ..addresses import PUBLIC
 from ..answers import AnswerStore
 from ..base import Place
-from ..tokens import StaticProof, find_token, host_setting
+from ..tokens import TokenProof, host_setting
 from ..transport import Dialect, HostTransport
 
 SETTING = (
@@ -22,9 +22,7 @@ def opened(project: Project, store: AnswerStore | None) -> tuple[Place, HostTran
     host = host_setting(project)
     web = (host.url or PUBLIC["gitlab"]).rstrip("/")
     api = f"{web}/api/v4"
-    token = find_token(host, web, project.home)
     # Personal, project and group tokens are accepted as those of OAuth are.
-    credentials = None if token is None else Credentials.bearer(api, token.value)
-    proof = StaticProof(credentials, token.source if token is not None else "")
+    proof = TokenProof(host, web, project.home, lambda token: Credentials.bearer(api, token))
     place = Place(web, host.repo.strip("/"))
     return place, HostTransport(api, host=place.host, dialect=DIALECT, proof=proof, store=store)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from ....domain.watching import Finding, Health
 from ....errors import NotFound, Refused
 from ..reading import as_document, at, number
-from .opening import SETTING
 
 if TYPE_CHECKING:
     from .host import GitLabHost
@@ -31,7 +30,7 @@ def _token(host: GitLabHost, project: dict[str, Any]) -> Iterator[Finding]:
     source = host.http.proof.source
     if not source:
         message = "there is no token: only what is public can be read, and nothing is told back"
-        yield Finding(Health.WARNING, "host", message, SETTING)
+        yield Finding(Health.WARNING, "host", message, host.http.setting)
         return
     login = host.account().login
     yield Finding(Health.OK, "host", f"the token from {source} is that of {login}")
