@@ -20,7 +20,7 @@ from .git import GitResult, git
 from .hosts.addresses import PUBLIC
 from .hosts.plain import address_of
 from .hosts.programs import remembered
-from .hosts.tokens import find_token
+from .hosts.tokens import seek
 from .repository import Repository
 
 ASK_TIMEOUT = 30.0
@@ -30,6 +30,7 @@ TOKEN_LIFE = 300.0
 # More refs than anybody watches; a host that answers with more is cut off here.
 MAX_REFS = 10_000
 _SITES: Final = {**PUBLIC, "gitea": "https://gitea.com"}
+_GIVE: Final = "docs/hosts.md says where a token is looked for; git's own credential helper will do, too"
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _USERINFO = re.compile(r"//[^/@\s]+@")
 # What a person's own git may use to reach a host over ssh or with a helper.
@@ -42,6 +43,8 @@ class Remote(Frozen):
     address: str
     """What git is told: a URL, a path, or the name of a remote."""
     token: str = field(default="", repr=False)
+    unanswered: str = ""
+    """Why no token was found where there may be one, in words."""
 
     @property
     def shown(self) -> str:
@@ -80,14 +83,11 @@ def remote_of(project: Project) -> Remote | None:
     if host.kind not in _SITES:
         return Remote(address_of(host.repo, project.home))
     site = (host.url or _SITES[host.kind]).rstrip("/")
-    return Remote(f"{site}/{host.repo}.git", _token(host, site, project))
-
-
-def _token(host: Host, site: str, project: Project) -> str:
+    address = f"{site}/{host.repo}.git"
     if host.app is not None:
-        return _app_tokens.of(host, site, project)
-    token = find_token(host, site, project.home)
-    return token.value if token is not None else ""
+        return Remote(address, _app_tokens.of(host, site, project))
+    found = seek(host, site, project.home)
+    return Remote(address, found.token.value if found.token is not None else "", "; ".join(found.unanswered))
 
 
 def _token_of_app(host: Host, site: str, project: Project) -> str:
@@ -170,6 +170,9 @@ def _asked(repository: Repository, remote: Remote, *arguments: str, timeout: flo
 
 def _failure(remote: Remote, answer: GitResult) -> PodiumError:
     words = f"{remote.shown}: {_words(answer)}"
+    if "could not read Username" in answer.err and not remote.token:
+        why = f" ({remote.unanswered})" if remote.unanswered else ""
+        return Refused(f"{remote.shown} wants a token, and git was given none{why}", hint=_GIVE)
     if any(
         each in answer.err for each in ("Authentication failed", "could not read Username", "403", "Permission denied")
     ):

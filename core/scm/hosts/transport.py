@@ -123,7 +123,7 @@ class HostTransport(Closing):
 
     @property
     def setting(self) -> str:
-        """Returns how to give a token, as a hint."""
+        """Returns how to give a token, as a hint, and what kept one from being found."""
         why = self.proof.unanswered
         return f"{why}; correct that, or {self._dialect.setting}" if why else self._dialect.setting
 
@@ -311,7 +311,8 @@ class HostTransport(Closing):
         )
 
     def _asking(self, what: str, needs: str) -> Asking:
-        return Asking(self.host, what, self.proof.source, needs, self.setting)
+        proof = self.proof
+        return Asking(self.host, what, proof.source, needs, self._dialect.setting, proof.unanswered)
 
     # -- places outside of the host
     # ----------------------------------------------------------------------------------------------------------------

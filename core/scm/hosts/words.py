@@ -36,6 +36,8 @@ class Asking(Frozen):
     """The scope or permission that the call needs, in the host's words."""
     setting: str
     """How to give a token, as a hint."""
+    unanswered: str = ""
+    """Why no token was found where there may be one, in words."""
 
 
 def limited(answer: HttpResponse) -> bool:
@@ -62,7 +64,9 @@ def problem(answer: HttpResponse, asking: Asking) -> PodiumError:
         hint = f"{_sign_on(answer) or _needed(answer, asking)}"
         return NotAllowed(f"{asking.host} refuses {asking.what} (403){because}", hint=hint)
     if answer.status in (404, 410):
-        return NotFound(f"{asking.host} has not got {asking.what} (or does not show it){because}", hint=_unseen(asking))
+        why = f" without a token: {asking.unanswered}" if asking.unanswered else ""
+        words = f"{asking.host} has not got {asking.what} (or does not show it{why}){because}"
+        return NotFound(words, hint=_unseen(asking))
     if 300 <= answer.status < 400:
         return _moved(answer, asking)
     if answer.status >= 500:
@@ -116,9 +120,8 @@ def _not_accepted(answer: HttpResponse, asking: Asking) -> Refused:
     words = said(answer)
     because = f": {words}" if words else ""
     if not asking.source:
-        return Refused(
-            f"{asking.host} wants a token for {asking.what}, and there is none{because}", hint=asking.setting
-        )
+        none = f"there is none ({asking.unanswered})" if asking.unanswered else "there is none"
+        return Refused(f"{asking.host} wants a token for {asking.what}, and {none}{because}", hint=asking.setting)
     hint = f"is it expired or revoked? make a new one that may: {asking.needs}" if asking.needs else asking.setting
     return Refused(f"{asking.host} does not accept the token from {asking.source} (401){because}", hint=hint)
 
