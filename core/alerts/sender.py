@@ -9,12 +9,12 @@ from .. import plugins
 from ..domain.monitoring import SinkStatus, Standing
 from ..domain.outbox import Message, MessageState
 from ..domain.project import Project, Sink
-from ..errors import Interrupted, NotFound, PodiumError, UsageError
+from ..errors import Interrupted, NotFound, PodiumError, RunFailed, UsageError
 from ..journal import Journal
 from ..journal.outbox import Undeliverable, deliver
 from ..logs.masking import masked
 from .sinks import Notice, Send
-from .telling import FIRING, PREFIX, body_of, change_of_standing, wanted
+from .telling import FIRING, PREFIX, body_of, change_of_standing, told_up_to, wanted
 
 REFRESH_SECONDS = 60.0
 """How often an Alertmanager is told again of all that fires."""
@@ -54,15 +54,18 @@ class Sender:
         if not sinks or 0 <= now - self._refreshed < REFRESH_SECONDS:
             return
         self._refreshed = now
-        firing = [change_of_standing(each) for each in journal.alert_states.all().values() if _told(each)]
+        firing = [change_of_standing(each) for each in journal.alert_states.all().values() if _told(journal, each)]
         for sink in sinks:
             mine = [each for each in firing if wanted(project, sink, each)]
             if mine:
                 _put(sink, project.name, mine)
 
 
-def _told(standing: Standing) -> bool:
-    return standing.status.firing and not standing.untold
+def _told(journal: Journal, standing: Standing) -> bool:
+    """Tells whether it fires and people were told so. Of what still waits for others, it is not known yet whether it is
+    silenced."""
+    status = standing.status
+    return status.firing and not standing.untold and status.episode <= told_up_to(journal, status.environment)
 
 
 def _put(sink: Sink, project: str, changes: list[dict[str, object]]) -> None:
@@ -78,7 +81,7 @@ def _put(sink: Sink, project: str, changes: list[dict[str, object]]) -> None:
 
 def send_message(project: Project, message: Message) -> None:
     """Sends one message of the outbox. Raises Undeliverable for one that its sink will never take, and another
-    PodiumError, without a secret in it, where another attempt may help."""
+    PodiumError where another attempt may help; no error holds a secret."""
     sink = project.notify.sinks.get(message.receiver.removeprefix(PREFIX))
     if sink is None:
         raise Undeliverable(f"podium.yaml has no sink {message.receiver.removeprefix(PREFIX)} any more")
@@ -96,6 +99,8 @@ def _send(project: Project, sink: Sink, notice: Notice) -> None:
     except PodiumError as error:
         error.message = masked(error.message, (*project.secrets, sink.address))
         raise
+    except Exception as error:  # libraries name a part of an address, in which no secret is found any more
+        raise RunFailed(f"sink {sink.name}: {type(error).__name__}", hint="look at its address and keys") from None
 
 
 def send_test(project: Project, name: str) -> None:

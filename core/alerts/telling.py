@@ -7,6 +7,7 @@ leaves each event either told once or still to be told.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,16 +27,25 @@ _TOLD = "alerts told:"
 FIRING = "firing"
 # Changes in one message; more are further messages.
 MAX_CHANGES = 50
+# Bytes of the changes in one message, of which the outbox takes twice as many.
+MAX_BYTES = 128 << 10
 
 
 def tell(project: Project, journal: Journal, now: float) -> int:
-    """Adds the messages that are due; returns how many. `now` is in seconds since the epoch."""
-    return sum(_tell(project, journal, name, now) for name in project.environments)
+    """Adds the messages that are due; returns how many. `now` is in seconds since the epoch. Of an environment that
+    podium.yaml has no more, the end of what was told is still to be told."""
+    gone = (key.removeprefix(_TOLD) for key in journal.values.all(_TOLD))
+    names = dict.fromkeys((*project.environments, *gone))
+    return sum(_tell(project, journal, name, now) for name in names)
+
+
+def told_up_to(journal: Journal, environment: str) -> int:
+    """Returns the event of an environment's alerts up to which everybody was told; 0 for none."""
+    return int(journal.values.get(_TOLD + environment) or 0)
 
 
 def _tell(project: Project, journal: Journal, environment: str, now: float) -> int:
-    told = int(journal.values.get(_TOLD + environment) or 0)
-    events = journal.alerts.after(told, environment)
+    events = journal.alerts.after(told_up_to(journal, environment), environment)
     if events and not _due([each for each in events if each.state in (FIRING, RESOLVED)], project.notify.wait, now):
         return 0
     if not events and not _owed(journal, environment, now):
@@ -158,9 +168,23 @@ def wanted(project: Project, sink: Sink, change: Mapping[str, Any]) -> bool:
 def _messages(
     project: Project, sink: Sink, environment: str, changes: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    mine = [each for each in changes if wanted(project, sink, each)]
-    for start in range(0, len(mine), MAX_CHANGES):
-        yield sink.name, body_of(project, environment, mine[start : start + MAX_CHANGES])
+    for part in _parts([each for each in changes if wanted(project, sink, each)]):
+        yield sink.name, body_of(project, environment, part)
+
+
+def _parts(changes: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Yields changes as they fit into messages, in their order."""
+    part: list[Mapping[str, Any]] = []
+    size = 0
+    for each in changes:
+        length = len(json.dumps(each))
+        if part and (len(part) == MAX_CHANGES or size + length > MAX_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(each)
+        size += length
+    if part:
+        yield part
 
 
 def body_of(project: Project, environment: str, changes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

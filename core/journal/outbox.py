@@ -165,6 +165,11 @@ class Outbox:
             (str(state), error, self._clock(), number),
         )
 
+    def waits(self, prefix: str) -> bool:
+        """Tells whether anything waits for receivers whose names begin with `prefix`."""
+        sql = "SELECT 1 FROM outbox WHERE state = 'waiting' AND substr(receiver, 1, ?) = ? LIMIT 1"
+        return self._database.one(sql, (len(prefix), prefix)) is not None
+
     def next_due(self) -> float | None:
         """Returns in how many seconds something may be sent; None when nothing waits."""
         now = self._clock()

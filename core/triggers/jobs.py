@@ -238,14 +238,17 @@ class FeedingBack:
 
 
 class Notifying:
-    """Sends messages about alerts to the sinks. What sends is loaded when there is one, and not before."""
+    """Sends messages about alerts to the sinks. What sends is loaded when there is a sink, or when a message waits for
+    one that is gone, and not before."""
 
     def __init__(self) -> None:
         self._sender: Notifier | None = None
 
     def __call__(self, project: Project, journal: Journal) -> None:
         if self._sender is None:
-            if not project.notify.sinks:
+            from ..alerts.telling import PREFIX
+
+            if not project.notify.sinks and not journal.outbox.waits(PREFIX):
                 return
             from ..alerts.sender import Sender
 

@@ -8,11 +8,14 @@ import os
 import re
 import sqlite3
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from podium.core.alerts.asked import silence
 from podium.core.alerts.evaluate import evaluate
 from podium.core.alerts.sender import Sender, send_test, sinks
 from podium.core.alerts.telling import tell
@@ -21,8 +24,10 @@ from podium.core.domain.project import Project
 from podium.core.errors import MissingExtra, NotFound, PodiumError, UsageError
 from podium.core.identity.processes import started_at
 from podium.core.journal import Journal
+from podium.core.triggers.jobs import Notifying
 from podium.core.triggers.webhooks import signed
 
+from tests.conftest import required
 from tests.servers.prometheus import Alertmanager
 from tests.support import free_port, wait_until
 
@@ -163,6 +168,12 @@ def test_nobody_answers(telling: Callable[..., Told]) -> None:
     assert "cannot be reached" in told.error and SECRET not in told.error
 
 
+def test_an_error_that_nobody_foresaw_names_no_part_of_an_address(telling: Callable[..., Told]) -> None:
+    told = telling('{webhook: "${URL}"}', URL=f"http://anna:{SECRET}℀@127.0.0.1/")
+    told.send()
+    assert told.error == "sink one: ValueError"
+
+
 def test_a_sink_that_is_gone_is_given_up(
     telling: Callable[..., Told], made: Callable[..., Project], web: Taken
 ) -> None:
@@ -172,8 +183,9 @@ def test_a_sink_that_is_gone_is_given_up(
     (message,) = told.journal.outbox.list()
     told.project = from_text(MONITORS, "podium.yaml", told.project.home, told.project.home, {})
     told.journal.outbox.retry(message.id)
-    told.sender(told.project, told.journal)
+    Notifying()(told.project, told.journal)
     assert told.journal.outbox.get(message.id).error == "podium.yaml has no sink one any more"
+    assert not told.journal.outbox.waits("alert:")
 
 
 def script(home: Path, text: str) -> str:
@@ -210,7 +222,7 @@ def test_a_command_that_fails_or_hangs(telling: Callable[..., Told], tmp_path: P
 
 
 def test_apprise(telling: Callable[..., Told], web: Taken) -> None:
-    pytest.importorskip("apprise")
+    required("" if find_spec("apprise") else "apprise is not installed")
     url = f"{web.url.replace('http', 'json')}/{SECRET}"
     told = telling('{apprise: "${CHAT}"}', CHAT=url)
     told.send()
@@ -265,6 +277,34 @@ def test_an_alertmanager_that_forgot_is_told_again(telling: Callable[..., Told],
     now[0] += 61
     told.sender(told.project, told.journal)
     assert [each["labels"]["alertname"] for each in alertmanager.alerts()] == ["errors-high"]
+
+
+def test_an_alertmanager_hears_nothing_of_what_may_still_be_silenced(
+    made: Callable[..., Project], alertmanager: Alertmanager
+) -> None:
+    """It is told each minute of all that fires; a silenced alert that has just begun waits for others."""
+    config = made(f'{{alertmanager: "{alertmanager.url}"}}')
+    with Journal.open(config.state / "journal.db") as journal:
+        evaluate(config, journal, NOW)
+        silence(config, journal, "errors-high", environment=False, seconds=3600.0, who="anna", why="load test")
+        journal.measurements.add(measured(0.5))
+        evaluate(config, journal, NOW)
+        Sender()(config, journal)
+        assert alertmanager.alerts() == []
+        tell(config, journal, time.time())
+        Sender()(config, journal)
+        assert alertmanager.alerts() == [] and not journal.outbox.list()
+
+
+def test_an_alertmanager_takes_the_end_after_a_clock_was_put_back(
+    telling: Callable[..., Told], alertmanager: Alertmanager
+) -> None:
+    told = telling(f'{{alertmanager: "{alertmanager.url}"}}')
+    told.send()
+    assert alertmanager.alerts()
+    told.measure(0.0, -3600)
+    told.send()
+    assert alertmanager.alerts() == [] and sinks(told.project, told.journal)[0].failed == 0
 
 
 def test_what_an_alertmanager_refuses_is_given_up(

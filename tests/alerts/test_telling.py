@@ -10,6 +10,7 @@ from podium.core.alerts.asked import silence, unsilence
 from podium.core.alerts.evaluate import evaluate
 from podium.core.alerts.rings import rings
 from podium.core.alerts.telling import tell
+from podium.core.config import load
 from podium.core.domain.monitoring import Ring
 from podium.core.domain.project import Project
 from podium.core.journal import Journal
@@ -149,6 +150,31 @@ def test_many_changes_are_several_messages(config: Project, journal: Journal, mo
     evaluate(config, journal, NOW)
     assert tell(config, journal, NOW + 60) == 3 + 2
     assert [len(each) for each in told(journal, "chat")] == [2, 2, 1]
+
+
+def test_long_texts_are_several_messages(tmp_path: Path, journal: Journal) -> None:
+    names = [f"errors-{number}" for number in range(30)]
+    rules = "".join(
+        f"  {name}: {{monitor: errors, above: 0.1, annotations: {{text: {'я' * 2000}}}}}\n" for name in names
+    )
+    config = project(tmp_path, rules, SINKS)
+    journal.measurements.add(measured(0.2))
+    evaluate(config, journal, NOW)
+    assert tell(config, journal, NOW + 10) > 2, "the outbox takes no message of 360 kB"
+    assert [name for one in told(journal, "chat") for name, _ in one] == names
+
+
+def test_an_environment_that_podium_yaml_has_no_more_ends_what_was_told(
+    tmp_path: Path, config: Project, journal: Journal, measure: Measure
+) -> None:
+    measure(0.2, 0)
+    tell(config, journal, NOW + 10)
+    (tmp_path / "podium.yaml").write_text(f"project: shop\nenvironments: {{staging: {{port: 5101}}}}\n{SINKS}")
+    gone = load(tmp_path)
+    evaluate(gone, journal, NOW + 20)
+    tell(gone, journal, NOW + 40)
+    assert told(journal, "chat") == [[("errors-high", "firing")], [("errors-high", "resolved")]]
+    assert tell(gone, journal, NOW + 60) == 0
 
 
 def test_a_crash_while_messages_are_added_tells_nobody_twice(

@@ -41,7 +41,9 @@ def put(sink: Sink, project: str, changes: Sequence[Mapping[str, Any]]) -> None:
 
 def alert(project: str, change: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """Returns a change in the API's form. Labels without a value are none there."""
-    over = change["state"] == "resolved"
+    starts = change["started"] or change["at"]
+    # It refuses an end before the beginning, which a clock that was put back would give.
+    ends = max(change["at"], starts) if change["state"] == "resolved" else moment((now + HOLD).timestamp())
     labels = {
         **change["labels"],
         "alertname": change["alert"],
@@ -55,6 +57,6 @@ def alert(project: str, change: Mapping[str, Any], now: datetime) -> dict[str, A
     return {
         "labels": {name: text for name, text in labels.items() if text},
         "annotations": {name: text for name, text in notes.items() if text},
-        "startsAt": change["started"] or change["at"],
-        "endsAt": change["at"] if over else moment((now + HOLD).timestamp()),
+        "startsAt": starts,
+        "endsAt": ends,
     }
