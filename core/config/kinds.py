@@ -405,11 +405,19 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt])i?b?", re.ASCII | re.IGNOREC
 _SIZE_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
+def _size(size: int) -> str:
+    """Returns a size in the largest unit of which it is a whole number."""
+    return next(
+        (f"{size // unit}{word}" for word, unit in reversed(_SIZE_UNITS.items()) if size % unit == 0), f"{size}b"
+    )
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Size:
     """Bytes, from `512m`, `4g` (powers of 1024, as Docker reads them). The unit is required."""
 
     low: int = 0
+    high: int | None = None
 
     def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         text = reader.text(node, key)
@@ -417,10 +425,12 @@ class Size:
             return INVALID
         match = _SIZE.fullmatch(text)
         if match is None:
-            return reader.problem(node, key, f"{_shown(node, text)} is not an amount of memory", "write 512m or 4g")
+            return reader.problem(node, key, f"{_shown(node, text)} is not a size", "write 512m or 4g")
         size = int(float(match[1]) * _SIZE_UNITS[match[2].lower()])
         if size < self.low:
-            return reader.problem(node, key, f"{_shown(node, text)} is too little", f"at least {self.low >> 20}m")
+            return reader.problem(node, key, f"{_shown(node, text)} is too little", f"at least {_size(self.low)}")
+        if self.high is not None and size > self.high:
+            return reader.problem(node, key, f"{_shown(node, text)} is too much", f"at most {_size(self.high)}")
         return size
 
     def schema(self) -> Schema:

@@ -389,6 +389,19 @@ class Batch(Frozen):
 LEAST_TOKEN = 16
 
 
+class RequestBounds(Frozen):
+    """What one request may be and take; beyond it, it is refused."""
+
+    body: int = 16 << 20
+    """Bytes."""
+    headers: float = 10.0
+    """Seconds until its headers have arrived."""
+    arrival: float = 30.0
+    """Seconds until the rest of it has arrived."""
+    prediction: float = 60.0
+    """Seconds until it is answered."""
+
+
 class Feedback(Frozen):
     """Who may send labels to an environment."""
 
@@ -430,6 +443,7 @@ class Environment(Frozen):
     memory: int | None = None
     """The limit of each replica in bytes; None for no limit."""
     strategy: Strategy = Strategy()
+    request: RequestBounds = field(default=RequestBounds(), metadata={"section": RequestBounds})
     batch: Batch | None = field(default=None, metadata={"section": Batch})
     """Which requests its replicas predict together; None for each alone."""
     capture: float = 0.01

@@ -192,7 +192,7 @@ class App:
         parts: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(self.options.timeout):
+            async with asyncio.timeout(self.options.arrival):
                 while True:
                     message = await receive()
                     if message["type"] != "http.request":
@@ -205,7 +205,7 @@ class App:
                         return b"".join([*parts, part]) if parts else part
                     parts.append(part)
         except TimeoutError:
-            return problem(408, "DEADLINE_EXCEEDED", f"The request did not arrive within {self.options.timeout:g} s.")
+            return problem(408, "DEADLINE_EXCEEDED", f"The request did not arrive within {self.options.arrival:g} s.")
 
     def _keep(
         self,

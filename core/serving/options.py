@@ -57,10 +57,12 @@ class Options:
     """Who may send feedback: `open`, `closed`, or clients with digests of their tokens (senders.py)."""
     feedback_rate: float = 200.0
     """Labels that one client may send in a second."""
-    max_body: int = 64 * MEBIBYTE
+    max_body: int = 16 * MEBIBYTE
     """Most bytes of a request."""
+    arrival: float = 30.0
+    """Seconds in which a request has to arrive."""
     timeout: float = 60.0
-    """Seconds in which a request has to arrive, and again in which it has to be predicted."""
+    """Seconds in which it has to be predicted then."""
     guard: Path | None = None
     """File in which the replicas of an environment remember requests that end processes (guard.py); None for none."""
     refuse_for: float = REFUSE_SECONDS
@@ -93,7 +95,7 @@ def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = o
 
     What a replica reports may also be set in the environment: PODIUM_SERVING_VERSION for --version, and so on;
     likewise --capture-dir, --capture-rate, --keep-requests (true), --redact, --key,
-    --feedback, --feedback-rate, --guard, --batch-max and --batch-wait.
+    --feedback, --feedback-rate, --guard, --batch-max, --batch-wait, --max-body, --arrival and --timeout.
     """
     parser = argparse.ArgumentParser(
         prog="python -m podium.core.serving.server", description="Serves one model version over HTTP (docs/serving.md)."
@@ -104,7 +106,7 @@ def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = o
     _add_labels(parser.add_argument, environ)
     _add_guard(parser.add_argument, environ)
     _add_batches(parser.add_argument, environ)
-    _add_limits(parser.add_argument)
+    _add_limits(parser.add_argument, environ)
     # A salt is no option: other users of the machine see a process's words, not its variables.
     return Options(**vars(parser.parse_args(arguments)), key_salt=_set(environ, "--key-salt"))
 
@@ -226,13 +228,24 @@ def _batch(text: str) -> int:
     return int(text)
 
 
-def _add_limits(add: Callable[..., object]) -> None:
-    add("--max-body", type=int, default=64 * MEBIBYTE, help="largest request in bytes (default: %(default)s)")
+def _add_limits(add: Callable[..., object], environ: Mapping[str, str]) -> None:
+    add(
+        "--max-body",
+        type=int,
+        default=_set(environ, "--max-body") or 16 * MEBIBYTE,
+        help="largest request in bytes (default: 16 MiB)",
+    )
+    add(
+        "--arrival",
+        type=float,
+        default=_set(environ, "--arrival") or 30.0,
+        help="seconds for a request's body to arrive (default: 30)",
+    )
     add(
         "--timeout",
         type=float,
-        default=60.0,
-        help="seconds for a request's body to arrive, and again for its prediction (default: %(default)s)",
+        default=_set(environ, "--timeout") or 60.0,
+        help="seconds for its prediction (default: 60)",
     )
     add(
         "--drain",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...domain.watching import CANARY_SIGNALS
-from ..kinds import Amount, Choice, Duration, Flag, Integer, Number, PluginName, Share, Text
+from ..kinds import Amount, Choice, Duration, Flag, Integer, Number, PluginName, Share, Size, Text
 from ..patterns import bad_local
 from ..sections import NAME, Chosen, Either, Key, ListOf, MapOf, Option, Section
 from . import common
@@ -85,6 +85,16 @@ BATCH = Section(
     ),
 )
 
+REQUEST = Section(
+    "request",
+    (
+        Key("body", Size(low=1 << 10, high=1 << 30), "the largest that is taken (16m)"),
+        Key("headers", Duration(low=0.1, high=600.0), "how long its headers may take to arrive (10s)"),
+        Key("arrival", Duration(low=0.1, high=3600.0), "how long the rest of it may take to arrive (30s)"),
+        Key("prediction", Duration(low=0.1, high=3600.0), "how long its answer may take (60s)"),
+    ),
+)
+
 FEEDBACK = Section(
     "feedback",
     (
@@ -127,6 +137,7 @@ ENVIRONMENT = Section(
         Key("redact", ListOf(Text(), single=True), "columns of requests that are never kept"),
         Key("key", Text(), "column by which labels may name a request, beside its id"),
         Key("feedback", FEEDBACK, "who may send labels (anybody, where it is reached from this machine only)"),
+        Key("request", REQUEST, "bounds of one request; one that is over them is refused"),
         Key("batch", BATCH, "requests of one form are predicted together (each alone)"),
         Key("health_timeout", Duration(low=0.1), "how long a replica may take to become healthy (60s)"),
     ),

@@ -40,6 +40,18 @@ GUARD = "guard"
 _GROUPS = "replicas"
 
 
+def _bounds(environment: Environment) -> list[str]:
+    bounds = environment.request
+    return [
+        "--max-body",
+        str(bounds.body),
+        "--arrival",
+        f"{bounds.arrival:g}",
+        "--timeout",
+        f"{bounds.prediction:g}",
+    ]
+
+
 def _batch_options(environment: Environment) -> list[str]:
     batch = environment.batch
     return ["--batch-max", str(batch.max), "--batch-wait", str(batch.wait)] if batch is not None else []
@@ -104,6 +116,7 @@ class ProcessDriver:
             str(spec.capture_rate),
             "--guard",
             str(self.setting.directory / GUARD),
+            *_bounds(self.setting.environment),
             *_batch_options(self.setting.environment),
         ]
 

@@ -37,7 +37,8 @@ class Traffic:
             if r.weight or (r.restarts and r.state is not ReplicaState.STOPPED) or r.state not in _UNSEEN
         ]
         servers = tuple(BackendServer(r.slot, r.port, r.weight, r.address) for r in rows)
-        return ProxyLayout(runtime.environment.bind, runtime.environment.port, servers)
+        environment = runtime.environment
+        return ProxyLayout(environment.bind, environment.port, servers, environment.request)
 
     def sync(self) -> bool:
         """Brings the proxy to what the journal's rows say; returns whether a process was started for it."""

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path, PurePath
 
 from ...domain.frozen import Frozen
+from ...domain.project import RequestBounds
 from ...errors import MissingExtra, Unreachable
 
 BACKEND = "replicas"
@@ -27,19 +28,9 @@ _CHECK_OPTIONS = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
 # Until checks have found out, every second try may be at another dead replica: with so many, none of the requests that
 # come while two of three are dead is lost. Those that end what predicts them are not tried so often (serving/guard.py).
 _RETRIES = 10
-_REQUEST_SECONDS = 30  # for a request to arrive
-_ANSWER_SECONDS = 120  # for a replica to answer
-
-# What HAProxy itself answers, in the form of a replica's errors.
-_ERRORS = {
-    400: ("BAD_REQUEST", "This is not a request in HTTP."),
-    408: ("DEADLINE_EXCEEDED", f"The request did not arrive within {_REQUEST_SECONDS} s."),
-    413: ("REQUEST_LIMIT_EXCEEDED", "The request is too large."),
-    500: ("INTERNAL_ERROR", "The proxy failed."),
-    502: ("INTERNAL_ERROR", "The replica ended, or answered something that is not HTTP."),
-    503: ("TEMPORARILY_UNAVAILABLE", "No replica can take the request now."),
-    504: ("DEADLINE_EXCEEDED", f"The replica did not answer within {_ANSWER_SECONDS} s."),
-}
+_CLIENT_SECONDS = 120  # of silence, before the connection of a client that should read or send is closed
+# A replica answers by itself when a prediction takes too long; the proxy waits this much longer for that.
+_ANSWER_GRACE = 10.0
 
 
 class BackendServer(Frozen):
@@ -62,6 +53,7 @@ class ProxyLayout(Frozen):
     bind: str
     port: int
     servers: tuple[BackendServer, ...]
+    request: RequestBounds = RequestBounds()
 
 
 class ServerStat(Frozen):
@@ -112,18 +104,43 @@ def binary() -> str:
     )
 
 
-def _errors() -> str:
-    """Returns the directives for what HAProxy itself answers."""
-    told = {status: json.dumps({"error_code": code, "message": message}) for status, (code, message) in _ERRORS.items()}
+def _errors(request: RequestBounds) -> str:
+    """Returns the directives for what HAProxy itself answers, in the form of a replica's errors."""
+    late = f"its headers have {request.headers:g} s to arrive, and the rest {request.arrival:g} s"
+    waited = request.prediction + _ANSWER_GRACE
+    found = {
+        400: ("BAD_REQUEST", "This is not a request in HTTP."),
+        408: ("DEADLINE_EXCEEDED", f"The request did not arrive in time: {late}."),
+        413: ("REQUEST_LIMIT_EXCEEDED", f"The request is too large: at most {request.body} bytes are accepted."),
+        500: ("INTERNAL_ERROR", "The proxy failed."),
+        502: ("INTERNAL_ERROR", "The replica ended, or answered something that is not HTTP."),
+        503: ("TEMPORARILY_UNAVAILABLE", "No replica can take the request now."),
+        504: ("DEADLINE_EXCEEDED", f"The replica did not answer within {waited:g} s."),
+    }
+    told = {status: json.dumps({"error_code": code, "message": message}) for status, (code, message) in found.items()}
     return "".join(
         f"  http-error status {status} content-type application/json string '{text}'\n" for status, text in told.items()
     )
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
+
+
+def _bounds(request: RequestBounds) -> str:
+    """Returns the rules by which a request is refused before a replica sees it. That it has arrived is waited for up
+    to the size of a buffer; of a larger one the replica waits for the rest."""
+    return f"""  http-request deny status 413 default-errorfiles if {{ req.hdr_val(content-length) gt {request.body} }}
+  http-request wait-for-body time {_milliseconds(request.arrival)} at-least {request.body + 1}
+  http-request deny status 413 default-errorfiles if {{ req.body_size gt {request.body} }}
+"""
 
 
 def render(layout: ProxyLayout, runtime: PurePath) -> str:
     """Returns the configuration file; `runtime` is the path of its socket. The first line is a fingerprint of
     everything that only a new process can change (see `fixed_part`)."""
     address = f"[{layout.bind}]" if ":" in layout.bind else layout.bind
+    request = layout.request
     fixed = f"""global
   stats socket {runtime} mode 600 level admin expose-fd listeners
   maxconn 4000
@@ -132,22 +149,22 @@ def render(layout: ProxyLayout, runtime: PurePath) -> str:
 defaults
   mode http
   timeout connect 2s
-  timeout client {_ANSWER_SECONDS}s
-  timeout server {_ANSWER_SECONDS}s
+  timeout client {_CLIENT_SECONDS}s
+  timeout server {_milliseconds(request.prediction + _ANSWER_GRACE)}
   timeout queue 10s
-  timeout http-request {_REQUEST_SECONDS}s
+  timeout http-request {_milliseconds(request.headers)}
   timeout http-keep-alive 60s
   timeout check 5s
   option idle-close-on-response
   retries {_RETRIES}
   option redispatch 1
-  option http-buffer-request
   retry-on conn-failure empty-response junk-response 503
-{_errors()}frontend entry
+{_errors(request)}frontend entry
   bind {address}:{layout.port}
-  default_backend {BACKEND}
+{_bounds(request)}  default_backend {BACKEND}
 backend {BACKEND}
   balance roundrobin
+  option http-buffer-request
   option httpchk
   http-check send meth GET uri /ping
 """

@@ -157,6 +157,7 @@ def _variables(spec: ReplicaSpec, environment: Environment) -> dict[str, str]:
         "PODIUM_SERVING_CAPTURE_RATE": str(spec.capture_rate),
         # Beside the captures: what all replicas of the environment have on any engine, and what goes with it.
         "PODIUM_SERVING_GUARD": f"{CAPTURE}/guard",
+        **_bounds(environment),
         **_batch(environment),
         **spec.env,
     }
@@ -226,6 +227,15 @@ def _limits(cpus: float | None, memory: int | None) -> dict[str, Any]:
     should be seen to be too large."""
     found: dict[str, Any] = {"NanoCpus": int(cpus * 1e9)} if cpus else {}
     return found | ({"Memory": memory, "MemorySwap": memory} if memory else {})
+
+
+def _bounds(environment: Environment) -> dict[str, str]:
+    bounds = environment.request
+    return {
+        "PODIUM_SERVING_MAX_BODY": str(bounds.body),
+        "PODIUM_SERVING_ARRIVAL": f"{bounds.arrival:g}",
+        "PODIUM_SERVING_TIMEOUT": f"{bounds.prediction:g}",
+    }
 
 
 def _batch(environment: Environment) -> dict[str, str]:
