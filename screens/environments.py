@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from ..core.domain.attention import who_heals
 from ..core.domain.delivery import CanaryState, Deployment, EnvironmentStatus
 from ..core.domain.models import Version
+from ..core.domain.monitors.badges import AlertBadge, badges
 from ..core.domain.text import format as fmt
 from ..core.domain.watching import AgentStatus, Series
 from ..tui import queries
@@ -21,7 +22,7 @@ from ..tui.widgets.table import Column, Table
 from ..tui.widgets.text_pane import TextPane
 from . import canary
 from .base import PodiumScreen
-from .cells.common import health_cell, quarantined_of, serves_cell
+from .cells.common import badge_cell, badge_line, health_cell, quarantined_of, serves_cell
 from .cells.deployments import deployment_text, history_columns
 from .cells.environments import POINTS, signal_lines, status_lines
 from .changes import ChangeKeys
@@ -90,6 +91,7 @@ class EnvironmentsScreen(PodiumScreen):
             Column("environment", self._name_cell, width=22, flex=2, sort=lambda status: status.name),
             Column("serves", lambda status: serves_cell(status, self._quarantined()), width=7),
             Column("state", lambda status: health_cell(self.glyphs, status), width=20, flex=2),
+            Column("alerts", self._alerts, width=12, when=lambda: bool(self._badges)),
             Column("back to", self._ready, width=14, flex=1),
             Column("driver", lambda status: ((status.driver, "muted"),), width=8, from_width=90),
             Column("address", lambda status: ((status.url, "muted"),), width=22, flex=1, from_width=100),
@@ -99,6 +101,7 @@ class EnvironmentsScreen(PodiumScreen):
         yield queries.ENVIRONMENTS
         yield queries.VERSIONS
         yield queries.VERDICTS
+        yield queries.ALERTS
         status = self.status
         if status is not None:
             yield queries.signals(status.name, self.podium.clock, POINTS)
@@ -108,6 +111,10 @@ class EnvironmentsScreen(PodiumScreen):
 
     def _quarantined(self) -> frozenset[int]:
         return quarantined_of(self.store.value("verdicts", {}))
+
+    @property
+    def _badges(self) -> Mapping[str, AlertBadge]:
+        return badges(self.store.value("alerts", ()))
 
     @property
     def table(self) -> Table[EnvironmentStatus]:
@@ -135,7 +142,7 @@ class EnvironmentsScreen(PodiumScreen):
         )
         fresh = not self.table.rows
         self.table.set_notice(*self.notice_for(snapshot, empty))
-        self.table.set_rows(environments, self._quarantined())
+        self.table.set_rows(environments, (self._quarantined(), self._badges))
         self.set_height(self.table, 3 + min(max(1, len(environments)), 4 if self.has_class("-low") else 8))
         if self._wanted and self.table.go_to(self._wanted):
             self._wanted = ""
@@ -165,7 +172,9 @@ class EnvironmentsScreen(PodiumScreen):
         serving = next((version for version in versions if version.version == status.serving), None)
         agent: AgentStatus | None = self.store.value("agent")
         healer = "" if agent is None else who_heals(agent)
-        pane.set_lines(status_lines(status, serving, self.glyphs, self.podium.clock(), healer=healer))
+        alerts = badge_line(self.glyphs, self._badges.get(status.name))
+        lines = status_lines(status, serving, self.glyphs, self.podium.clock(), healer=healer, alerts=alerts)
+        pane.set_lines(lines)
         series: Mapping[str, Series] = self.store.value(f"signals:{status.name}", {})
         signals.set_notice(("reading …", "faint"))
         width = max(10, min(POINTS, signals.size.width - 37))
@@ -203,6 +212,9 @@ class EnvironmentsScreen(PodiumScreen):
 
     def _name_cell(self, status: EnvironmentStatus) -> Cell:
         return ((status.name, "text!"), ("  PROTECTED" if status.protected else "", "protected!"))
+
+    def _alerts(self, status: EnvironmentStatus) -> Cell:
+        return badge_cell(self.glyphs, self._badges.get(status.name))
 
     def _ready(self, status: EnvironmentStatus) -> Cell:
         if status.rollback_to is None:

@@ -49,6 +49,10 @@ class MonitorsScreen(PodiumScreen):
     MonitorsScreen.-loop.-low #alerts { display: none; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._wanted = ""
+
     def body(self) -> ComposeResult:
         yield Table[MonitorView](
             "Monitors",
@@ -84,6 +88,18 @@ class MonitorsScreen(PodiumScreen):
 
     # What is shown
 
+    def select(self, alert: str) -> None:
+        """Moves the cursor to the monitor of an alert."""
+        self._wanted = alert
+        if self.ready:
+            self.update()
+
+    def _go_to_wanted(self) -> None:
+        for row in self.store.value("monitors", ()):
+            if self._wanted in row.status.alerts and self.monitors.go_to(row.status.name):
+                self._wanted = ""
+                return
+
     @property
     def monitors(self) -> Table[MonitorView]:
         return self.query_one("#monitors", Table)
@@ -109,6 +125,8 @@ class MonitorsScreen(PodiumScreen):
         )
         self.monitors.set_notice(*self.notice_for(found, empty))
         self.monitors.set_rows(found.value or (), minute)
+        if self._wanted:
+            self._go_to_wanted()
         if not self.monitors.filter_text:
             self.monitors.title("Monitors", self._summary())
         alerts = self.store.get("alerts")

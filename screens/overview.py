@@ -3,7 +3,7 @@ well?"."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from textual import events
 from textual.app import ComposeResult
@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from ..core.domain.attention import Need, Reason, needs
 from ..core.domain.containers import EngineSnapshot
 from ..core.domain.delivery import EnvironmentStatus
+from ..core.domain.monitors.badges import AlertBadge, badges
 from ..core.domain.runs import Run, RunState
 from ..core.domain.text import format as fmt
 from ..core.domain.watching import Series
@@ -24,7 +25,7 @@ from ..tui.widgets.pane import Cell
 from ..tui.widgets.sparkline import sparkline
 from ..tui.widgets.table import Column, Table
 from .base import PodiumScreen, error_lines
-from .cells.common import health_cell, quarantined_of, run_columns, run_text, serves_cell
+from .cells.common import badge_cell, health_cell, quarantined_of, run_columns, run_text, serves_cell
 from .cells.container_rows import counts, is_stale, newest
 from .changes import ChangeKeys
 
@@ -61,8 +62,8 @@ _TARGETS = {
     Reason.DOWN: "environments",
     Reason.ENGINE: "containers",
     Reason.DIFFERENCE: "environments",
-    Reason.ALERT: "environments",
-    Reason.PROPOSAL: "environments",
+    Reason.ALERT: "monitors",
+    Reason.PROPOSAL: "monitors",
     Reason.CANARY: "environments",
     Reason.APPROVAL: "runs",
     Reason.FAILED: "runs",
@@ -117,13 +118,14 @@ class OverviewScreen(PodiumScreen):
 
         return (
             Column("environment", self._env_name, width=21, flex=1),
-            Column("serves", self._serves, width=8),
+            Column("serves", self._serves, width=7),
             Column("state", lambda status: health_cell(self.glyphs, status), width=18, flex=3),
-            Column("requests", self._requests, width=9, flex=3),
+            Column("alerts", self._alerts, width=10, flex=1, when=lambda: bool(self._badges)),
+            Column("requests", self._requests, width=9, flex=3, when=lambda: not self._badges or self.size.width > 90),
             Column("", last("requests", ""), width=7, align="right"),
             Column("errors", self._errors, width=7, align="right"),
             Column("p95", last("latency_p95", "muted"), width=8, align="right", from_width=90),
-            Column("containers", self._containers, width=10, from_width=104),
+            Column("containers", self._containers, width=10, from_width=104, when=lambda: bool(self._snapshots)),
             Column("since", self._since, width=5, align="right", from_width=90),
             Column("back to", self._ready, width=9, from_width=90),
         )
@@ -146,6 +148,10 @@ class OverviewScreen(PodiumScreen):
     def _environments(self) -> tuple[EnvironmentStatus, ...]:
         value: tuple[EnvironmentStatus, ...] = self.store.value("environments", ())
         return value
+
+    @property
+    def _badges(self) -> Mapping[str, AlertBadge]:
+        return badges(self.store.value("alerts", ()))
 
     @property
     def _snapshots(self) -> dict[str, EngineSnapshot]:
@@ -200,6 +206,7 @@ class OverviewScreen(PodiumScreen):
                 self.store.get("looks").version,
                 self._unseen,
                 int(self.podium.clock() // 15),
+                self._badges,
             ),
         )
         serving.title("Environments", self._counted())
@@ -287,6 +294,9 @@ class OverviewScreen(PodiumScreen):
 
     def _env_name(self, status: EnvironmentStatus) -> Cell:
         return ((status.name, "text!"), (" protected" if status.protected else "", "protected"))
+
+    def _alerts(self, status: EnvironmentStatus) -> Cell:
+        return badge_cell(self.glyphs, self._badges.get(status.name))
 
     def _serves(self, status: EnvironmentStatus) -> Cell:
         return serves_cell(status, quarantined_of(self.store.value("verdicts", {})))
@@ -395,6 +405,8 @@ class OverviewScreen(PodiumScreen):
                 screen = self.podium.go(target)
                 if current.environment and target in ("environments", "containers"):
                     screen.select(current.environment)
+                elif current.reason is Reason.ALERT:
+                    screen.select(current.subject)
             else:  # no screen says more: all of it is said here
                 said = f"{current.subject}: {current.words}"
                 self.podium.say(f"{said}; {current.command}" if current.command else said)

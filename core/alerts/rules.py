@@ -75,6 +75,11 @@ def missed(standing: Standing, every: float, now: float) -> bool:
     return last is not None and not standing.status.absent and now - last > MISSED_TIMES * every + MISSED_SECONDS
 
 
+def gone_by(standing: Standing, every: float) -> float:
+    """Returns from when on an alert's monitor has not measured for a while, in seconds since the epoch."""
+    return (standing.status.measured or standing.status.since) + MISSED_TIMES * every + MISSED_SECONDS
+
+
 def without(standing: Standing, now: float) -> Standing:
     """Returns how an alert stands whose monitor measures no more."""
     status = replace(standing.status, absent=True, message="its monitor has not measured for a while")

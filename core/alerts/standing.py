@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..domain.monitoring import WORST_FIRST, AlertStatus, Silence, Standing
-from ..domain.project import Project
+from ..domain.project import AlertRule, Project
 from ..domain.text.format import moment
 from ..journal import Journal
-from .rules import begin
+from .rules import begin, gone_by, missed, without
 
 _OF_AN_ENVIRONMENT = "environment:"
 
@@ -18,12 +18,16 @@ def statuses(project: Project, journal: Journal, now: float) -> list[AlertStatus
     """Returns every alert of podium.yaml as it stands, the worst first; `now` is in seconds since the epoch. One that
     no agent has judged yet has no data."""
     known, silences = journal.alert_states.all(), journal.silences.active(now)
-    found = [
-        known.get(rule.name) or begin(rule, project.monitors[rule.monitor].environment, now)
-        for rule in project.alerts.values()
-    ]
+    found = [_now(project, rule, known.get(rule.name), now) for rule in project.alerts.values()]
     seen = [_told(each, silences) for each in found]
     return sorted(seen, key=lambda each: (WORST_FIRST.index(each.state), each.name))
+
+
+def _now(project: Project, rule: AlertRule, known: Standing | None, now: float) -> Standing:
+    """Returns how an alert stands now. While no agent judges it, what was measured long ago says nothing any more."""
+    monitor = project.monitors[rule.monitor]
+    standing = known or begin(rule, monitor.environment, now)
+    return without(standing, gone_by(standing, monitor.every)) if missed(standing, monitor.every, now) else standing
 
 
 def _told(standing: Standing, silences: Sequence[Silence]) -> AlertStatus:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ...core.domain.delivery import Condition, EnvironmentStatus
 from ...core.domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
+from ...core.domain.monitors.badges import AlertBadge, BadgeKind
 from ...core.domain.runs import Run
 from ...core.domain.text import format as fmt
 from ...core.domain.verdicts import Source, VersionVerdict, last_word, quarantine_of
@@ -101,6 +102,34 @@ def health_cell(glyphs: Glyphs, status: EnvironmentStatus) -> Cell:
     health = status.health
     glyph, role = _CONDITIONS[health.condition]
     return ((f"{glyphs[glyph]} ", role), (health.words, role))
+
+
+# What stands before a badge of alerts, and its colour.
+_BADGES = {
+    BadgeKind.FIRING: ("bad", "bad!"),
+    BadgeKind.PENDING: ("wait", "wait"),
+    BadgeKind.NO_DATA: ("warn", "warn"),
+    BadgeKind.ACKNOWLEDGED: ("dot", "muted"),
+    BadgeKind.SILENCED: ("dot", "muted"),
+    BadgeKind.INACTIVE: ("ok", "ok"),
+}
+
+
+def badge_cell(glyphs: Glyphs, badge: AlertBadge | None) -> Cell:
+    """Returns how the alerts of an environment stand, in a word; nothing where it has none."""
+    return (("", ""),) if badge is None else (_badge_span(glyphs, badge, badge.short),)
+
+
+def badge_line(glyphs: Glyphs, badge: AlertBadge | None) -> tuple[Span, ...]:
+    """Returns how they stand in a line; nothing where all are inactive."""
+    if badge is None or badge.worst is BadgeKind.INACTIVE:
+        return ()
+    return (("alerts ", "muted"), _badge_span(glyphs, badge, badge.words))
+
+
+def _badge_span(glyphs: Glyphs, badge: AlertBadge, words: str) -> Span:
+    glyph, role = _BADGES[badge.worst]
+    return (f"{glyphs[glyph]} {words}", role)
 
 
 def serves_cell(status: EnvironmentStatus, quarantined: Collection[int] = ()) -> Cell:

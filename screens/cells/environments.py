@@ -32,12 +32,19 @@ _FLOORS = {"error_rate": 0.05, "cpu": 0.1}
 
 
 def status_lines(
-    status: EnvironmentStatus, version: Version | None, glyphs: Glyphs, now: float, *, healer: str = ""
+    status: EnvironmentStatus,
+    version: Version | None,
+    glyphs: Glyphs,
+    now: float,
+    *,
+    healer: str = "",
+    alerts: Line = (),
 ) -> list[Line]:
     """`version` is the one that serves, where the registry's snapshot has it; `healer` says who brings back what is
-    down, where that is known."""
+    down, where that is known; `alerts` how its alerts stand."""
     lines = [
         _serving(status, version, glyphs),
+        *([alerts] if alerts else []),
         *_rollout(status),
         _rollback(status, glyphs),
         *_differences(status, glyphs),

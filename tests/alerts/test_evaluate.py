@@ -52,6 +52,22 @@ def test_each_alert_follows_its_monitor(home: Path, journal: Journal) -> None:
     assert journal.alert_states.all()["errors-high"].status.episode == 0
 
 
+def test_what_was_measured_long_ago_says_nothing_while_no_agent_judges(home: Path, journal: Journal) -> None:
+    config = project(home, TWO)
+    for each in (measured(0.5, 1), measured(0.0, 2, monitor="latency")):
+        journal.measurements.add(each)
+    evaluate(config, journal, NOW + 3)
+    before = journal.data_version()
+    every = config.monitors["latency"].every
+    soon, late = (statuses(config, journal, NOW + 3 * every + more) for more in (60.0, 70.0))
+    assert {each.name: each.state.value for each in soon} == {"errors-high": "firing", "slow": "inactive"}
+    assert {each.name: each.state.value for each in late} == {"errors-high": "firing", "slow": "no data"}
+    assert all(each.absent for each in late), "and what fires says that it has no data"
+    slow = next(each for each in late if each.name == "slow")
+    assert slow.since == NOW + 2 + 3 * every + 60, "since when, not since it was asked"
+    assert journal.data_version() == before, "reading writes nothing"
+
+
 def test_nothing_new_writes_nothing(home: Path, journal: Journal) -> None:
     config = project(home)
     journal.measurements.add(measured(0.5, 1))

@@ -141,3 +141,34 @@ def test_what_the_feedback_loop_did_and_what_waits(measured: SeededCockpit, size
         await until(pilot, lambda: pilot.app.podium_screen.title_id == "runs", "its run")
 
     drive(make_app(measured, screen="monitors"), script, size=size)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("colour", ["", "1"])
+@pytest.mark.parametrize("screen", ["overview", "environments"])
+def test_environments_have_a_badge_of_their_alerts(
+    measured: SeededCockpit, monkeypatch: pytest.MonkeyPatch, screen: str, size: tuple[int, int], colour: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", colour)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        assert "✗ 1 firing" in text(pilot.app)
+        if screen == "environments":
+            assert "alerts ✗ 1 firing (input-drift), 2 no data" in text(pilot.app)
+        measured.alerts.acknowledge("input-drift", why="it is known")
+        await until(pilot, lambda: "! 2 no data" in text(pilot.app), "what nobody knows of comes first")
+
+    drive(make_app(measured, screen=screen), script, size=size)
+
+
+def test_enter_on_an_alert_that_needs_somebody_goes_to_its_monitor(measured: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        pilot.app.screen.query_one("#needs").focus()
+        await pilot.press("g", "enter")
+        await settled(pilot)
+        screen = pilot.app.podium_screen
+        assert screen.title_id == "monitors" and screen.monitors.current.status.name == "input-drift"
+
+    drive(make_app(measured, screen="overview"), script, size=(120, 40))

@@ -15,9 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from podium.core.alerts.standing import statuses
 from podium.core.changes import RUN_VERBS, ensure_agreed
 from podium.core.cockpit import Cockpit
 from podium.core.cockpit.agent import Agent
+from podium.core.cockpit.alerts import Alerts
 from podium.core.cockpit.changes import Changes
 from podium.core.cockpit.containers import Containers
 from podium.core.cockpit.environments import Environments
@@ -35,6 +37,7 @@ from podium.core.domain.delivery import (
     ReplicaState,
 )
 from podium.core.domain.models import Version
+from podium.core.domain.monitoring import AlertStatus
 from podium.core.domain.plans import Change, Plan, VersionChange
 from podium.core.domain.repair import Difference, DifferenceKind, Severity
 from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
@@ -107,6 +110,15 @@ class _Agent(Agent):
 
     def status(self) -> AgentStatus:
         return self.seeded.agent_status
+
+
+class _Alerts(Alerts):
+    def __init__(self, seeded: SeededCockpit) -> None:
+        super().__init__(seeded._opened)
+        self.seeded = seeded
+
+    def list(self) -> Sequence[AlertStatus]:
+        return statuses(self.seeded.project.config, self._opened.journal, self.seeded.clock_now)
 
 
 class _Containers(Containers):
@@ -321,6 +333,7 @@ class SeededCockpit(Cockpit):
         self.continued: list[tuple[Plan, str]] = []
         self.runs = _Runs(self._opened)
         self.agent = _Agent(self)
+        self.alerts = _Alerts(self)
         self.containers = _Containers(self)
         self.environments = _Environments(self)
         self.changes = _Changes(self)

@@ -23,9 +23,9 @@ _MEASURED = 30  # rows from the first on that say how wide the columns have to b
 
 class Column(Frozen, Generic[Row]):
     """`width` cells, plus a share `flex` of what is left over; what flexible columns do not need goes to those that
-    have too few. Not shown while the table is narrower than `from_width`. `draw` takes the place of `cell` where what
-    is shown depends on how many cells there are for it. With `both_ends` what does not fit is cut in its middle, not
-    at its end; so is the title."""
+    have too few. Not shown while the table is narrower than `from_width`, or `when` returns False.
+    `draw` takes the place of `cell` where what is shown depends on how many cells there are for it. With `both_ends`
+    what does not fit is cut in its middle, not at its end; so is the title."""
 
     title: str
     cell: Callable[[Row], Cell]
@@ -36,6 +36,7 @@ class Column(Frozen, Generic[Row]):
     from_width: int = 0
     draw: Callable[[Row, int], Cell] | None = None
     both_ends: bool = False
+    when: Callable[[], bool] | None = None
 
 
 class Table(Pane, Generic[Row]):
@@ -314,7 +315,7 @@ class Table(Pane, Generic[Row]):
         """The shown columns and their widths in cells. One cell stays between two, and one for the scroll bar."""
         if self._widths_cache is not None and self._widths_cache[0] == width and self._widths_cache[1] is self.columns:
             return self._widths_cache[2]
-        shown = [column for column in self.columns if width >= column.from_width]
+        shown = [each for each in self.columns if width >= each.from_width and (each.when is None or each.when())]
         spare = width - 2 - sum(column.width + 1 for column in shown)
         flex = sum(column.flex for column in shown)
         widths: list[tuple[Column[Row], int]] = []
