@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 from ..domain.frozen import Frozen
 from ..domain.metrics import BINARY, MAXIMIZE
 from ..domain.project import Check
-from ..domain.text import one_line
 from ..domain.text.format import count
 from ..domain.verdicts import CheckResult, Verdict
 from .bootstrap import RESAMPLES, SEED, interval
 from .checks import CheckInputs
 from .limits import limit_words
 from .metrics import ModelAnswers, Unmeasurable, asked, measure
-from .slices import MAX_SLICES
+from .slices import Slice, not_judged, slices_by
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,17 +37,11 @@ _RATES = {
 }
 
 
-class _Group(Frozen):
-    name: str
-    mask: NDArray[Any]
-    rows: int
-
-
 class _Rate(Frozen):
     """One rate of every group that has it."""
 
     what: str
-    groups: tuple[_Group, ...]
+    groups: tuple[Slice, ...]
     hits: NDArray[Any]
     """Rows that were chosen, by group; `of` so many."""
     of: NDArray[Any]
@@ -88,9 +81,7 @@ def _by(check: Check, bench: CheckInputs, column: str) -> CheckResult:
     message = f"{gap.value:.4f} {gap.words} ({check.confidence:.0%} interval {gap.low:.4f} … {gap.high:.4f},"
     message += f" {count(len(groups), 'group')})"
     if small:
-        message += (
-            f"; {len(small)} of fewer than {count(check.min_rows, 'row')} were not judged: {', '.join(small[:5])}"
-        )
+        message += f"; {not_judged(small, check.min_rows)}"
     verdict = _verdict(check, gap)
     if verdict is Verdict.INCONCLUSIVE:
         message += "; these rows cannot tell which side of the limit it is on"
@@ -115,33 +106,20 @@ def _verdict(check: Check, gap: _Gap) -> Verdict:
     return Verdict.FAIL if broken else Verdict.INCONCLUSIVE
 
 
-def _groups(check: Check, bench: CheckInputs, column: str) -> tuple[list[_Group], list[str]]:
-    """Returns the groups with enough rows, and the names of the others. A row without a value is of a group of its
-    own."""
-    frame = bench.data.frame
-    if column not in frame.columns:
-        raise Unmeasurable(f"the gate's data has no column {column!r} to group by")
-    values = frame[column].astype("string").fillna("(missing)")
-    counts = values.value_counts()
-    large = sorted(str(value) for value, rows in counts.items() if rows >= check.min_rows)
-    if len(large) > MAX_SLICES:
-        hint = "Raise min_rows, or group by another column."
-        raise Unmeasurable(f"{column!r} has {len(counts)} values; groups are for columns with few", hint=hint)
-    if len(large) < 2:
-        words = f"{column!r} has {count(len(large), 'group')} of at least {count(check.min_rows, 'row')}"
+def _groups(check: Check, bench: CheckInputs, column: str) -> tuple[list[Slice], list[str]]:
+    """Returns the groups with enough rows, and the names of the others. Raises Unmeasurable if there are not two."""
+    groups, small = slices_by(bench.data, column, check.min_rows)
+    if len(groups) < 2:
+        words = f"{column!r} has {count(len(groups), 'group')} of at least {count(check.min_rows, 'row')}"
         raise Unmeasurable(f"{words}: there is nothing to compare", hint="Lower min_rows, or give the gate more data.")
-    small = [one_line(str(value))[:60] for value, rows in counts.items() if rows < check.min_rows]
-    return [
-        _Group(f"{column}={one_line(value)[:60]}", (values == value).to_numpy(dtype=bool), int(counts[value]))
-        for value in large
-    ], small
+    return groups, small
 
 
 # -- differences of rates
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def _difference(check: Check, bench: CheckInputs, groups: Sequence[_Group]) -> _Gap:
+def _difference(check: Check, bench: CheckInputs, groups: Sequence[Slice]) -> _Gap:
     answers = bench.candidate.answers(check.prediction)
     if answers.task != BINARY or answers.labels is None:
         raise Unmeasurable(
@@ -157,7 +135,7 @@ def _difference(check: Check, bench: CheckInputs, groups: Sequence[_Group]) -> _
     return _Gap(float(values.max() - values.min()), low, high, f"between the {widest.what}s of {first} and {last}")
 
 
-def _rate(what: str, answers: ModelAnswers, groups: Sequence[_Group]) -> _Rate:
+def _rate(what: str, answers: ModelAnswers, groups: Sequence[Slice]) -> _Rate:
     import numpy as np
 
     assert answers.labels is not None
@@ -204,11 +182,14 @@ def _interval(rates: Sequence[_Rate], confidence: float) -> tuple[float, float]:
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def _worst(check: Check, bench: CheckInputs, groups: Sequence[_Group]) -> _Gap:
+def _worst(check: Check, bench: CheckInputs, groups: Sequence[Slice]) -> _Gap:
     """Returns the metric of the group that fares worst. Its bounds hold for all groups at the same time (Bonferroni's
-    correction of normal intervals), so that they hold for the worst one."""
+    correction of normal intervals), so that they hold for the worst one. Raises Unmeasurable for a metric that is best
+    somewhere in between: a group may be off on either side of it."""
     metric = asked(check)
-    best_last = 1.0 if metric.goal == MAXIMIZE else -1.0
+    if not metric.goal:
+        words = f"{metric.name} is best at {metric.facts.ideal:g}: no group fares worst by it"
+        raise Unmeasurable(words, hint="Judge it slice by slice, with at_least and at_most.")
     z = NormalDist().inv_cdf(1 - (1 - check.confidence) / (2 * len(groups)))
     values: list[float] = []
     lows: list[float] = []
@@ -218,9 +199,9 @@ def _worst(check: Check, bench: CheckInputs, groups: Sequence[_Group]) -> _Gap:
         value = measure(metric, answers)
         # Rows that are all alike have no spread when they are resampled, which is not certainty.
         error = interval(metric, answers, resamples=500).error or 1 / (group.rows + 2)
-        values.append(best_last * value)
-        lows.append(best_last * value - z * error)
-        highs.append(best_last * value + z * error)
-    at = values.index(min(values))
-    low, high = sorted((best_last * min(lows), best_last * min(highs)))
-    return _Gap(best_last * values[at], low, high, f"of {groups[at].name}")
+        values.append(value)
+        lows.append(value - z * error - metric.bias(answers))
+        highs.append(value + z * error)
+    worst = min if metric.goal == MAXIMIZE else max
+    value = worst(values)
+    return _Gap(value, worst(lows), worst(highs), f"of {groups[values.index(value)].name}")

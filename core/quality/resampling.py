@@ -92,11 +92,13 @@ def _by_classes(answers: ModelAnswers, resamples: int, generator: Generator) -> 
         strata = [np.flatnonzero(answers.truth == value) for value in np.unique(answers.truth)]
     share = min(1.0, MAX_RESAMPLED_ROWS / answers.rows)
     sizes = [max(1, round(stratum.size * share)) for stratum in strata]
+    # A rare class has a larger share drawn, at least one row: it decides by how much values are drawn too far apart.
+    shrink = max(size / stratum.size for stratum, size in zip(strata, sizes, strict=True)) ** 0.5
     for _ in range(resamples):
         drawn = [
             stratum[generator.integers(0, stratum.size, size)] for stratum, size in zip(strata, sizes, strict=True)
         ]
-        yield Draw(np.concatenate(drawn), share**0.5)
+        yield Draw(np.concatenate(drawn), shrink)
 
 
 def _in_groups(answers: ModelAnswers, resamples: int, generator: Generator) -> Iterator[Draw]:

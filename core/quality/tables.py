@@ -113,7 +113,9 @@ def _dataset(path: Path, shown: str, kind: str) -> Any:
     import pyarrow.dataset
 
     ensure_unique(_names(path, kind), shown)
-    return cast("Any", pyarrow.dataset).dataset(path, format=kind, partitioning="hive")
+    # Of a single file, directories such as env=prod above it would become columns.
+    partitioning = "hive" if path.is_dir() else None
+    return cast("Any", pyarrow.dataset).dataset(path, format=kind, partitioning=partitioning)
 
 
 def _names(path: Path, kind: str) -> list[str]:

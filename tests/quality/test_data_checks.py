@@ -152,6 +152,27 @@ def test_a_schema_is_that_of_the_training_data(tmp_path: Path) -> None:
     assert judge(tmp_path, test, training, "schema")["schema"].verdict is Verdict.PASS
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_column_that_the_training_data_does_not_have_is_named(tmp_path: Path, there: bool) -> None:
+    test = frame().assign(**{"new": 1} if there else {})
+    found = judge(tmp_path, test, frame(), "schema", columns=("x", "new"))["schema"]
+    assert found.verdict is Verdict.ERROR and "train.parquet has no column 'new'" in found.message
+
+
+def test_a_target_of_free_text_is_not_taken_for_thousands_of_classes(tmp_path: Path) -> None:
+    from podium.core.quality.data_checks.leakage import _truth
+
+    told = np.random.default_rng(0).random(1000) < 0.3
+    words = pandas.Series([f"answer {place}" for place in range(1000)]).where(~told, "no")
+    codes, classes = _truth(words)
+    assert classes == 2 and codes.tolist() == (~told).astype(int).tolist(), "what is frequent, and all others"
+    test = pandas.DataFrame({"x": told.astype(int), "answer": words})
+    found = judge(tmp_path, test, None, "leakage", target="answer")["leakage: one feature"]
+    assert found.verdict is Verdict.FAIL and "x 1.0000" in found.message
+    found = judge(tmp_path, test[~told], None, "leakage", target="answer")["leakage: one feature"]
+    assert found.verdict is Verdict.PASS and "no values that are frequent enough" in found.message
+
+
 def test_too_few_rows_cannot_tell_drift_from_chance(tmp_path: Path) -> None:
     training, test = frame(2000)[["x"]], frame(8, seed=5)[["x"]]
     found = judge(tmp_path, test, training, "drift")["drift"]

@@ -38,6 +38,9 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("x,x\n1,2\n")
     with pytest.raises(DataRefused, match="more than one column 'x'"):
         carry_out(tmp_path, checks=["duplicates"])
+    (tmp_path / "d.csv").write_text("x\n")
+    with pytest.raises(DataRefused, match=r"d\.csv has no rows"):
+        carry_out(tmp_path, checks=["duplicates", "missing"], max_missing=0.1)
     (tmp_path / "d.csv").write_text("x\n1\n")
     with pytest.raises(DataRefused, match="no column 'late'"):
         carry_out(tmp_path, checks=["leakage"], target="late")

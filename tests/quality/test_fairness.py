@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from podium.core.quality import fairness as judging
 from podium.core.quality.checks import CheckInputs
 from podium.core.quality.fairness import fairness
 from podium.core.quality.outputs import Output
+from podium.core.quality.slices import slices_by
 from podium.core.quality.subjects import GateData, JudgedModel
 from podium.core.quality.target.truths import truth_of
 
@@ -48,8 +50,8 @@ def flights() -> pandas.DataFrame:
     return table.assign(truth=(table.arr_delay > 30).astype(int), label=(table.dep_delay > 20).astype(int))
 
 
-def bench(table: pandas.DataFrame, *, binary: bool = True) -> CheckInputs:
-    gate = Gate("g", "t", "truth", (), answers="label" if binary else "", task="" if binary else REGRESSION)
+def bench(table: pandas.DataFrame, *, binary: bool = True, answers: str = "label") -> CheckInputs:
+    gate = Gate("g", "t", "truth", (), answers=answers if binary else "", task="" if binary else REGRESSION)
     truth, process, functions = truth_of(gate, table), cast("Any", None), cast("Any", None)
     data = GateData(table, ("truth",), truth, Path("t"), "t", (0, 0, 0), Path)
     candidate = JudgedModel(Version("m", 2, 0.0), Output.of(table["label"]), truth, gate, None, process)
@@ -94,14 +96,14 @@ def test_groups_without_the_rate_or_with_too_few_rows_are_left_out(flights: pand
     table = pandas.concat([flights, pandas.DataFrame({"origin": [None] * 50 + ["few"] * 3, "truth": 1, "label": 0})])
     found = judge(table, OPPORTUNITY, "origin")
     assert found.value is not None and found.value > 0.8 and "origin=(missing) (0.0000)" in found.message
-    assert "1 of fewer than 30 rows were not judged: few" in found.message
+    assert "1 of fewer than 30 rows were not judged: origin=few" in found.message
 
 
 def test_what_cannot_be_judged_is_an_error(flights: pandas.DataFrame) -> None:
     for by, limits, words in (
         ("nothing", {}, "no column 'nothing'"),
         ("origin", {"min_rows": 19_000}, "0 groups of at least 19,000 rows"),
-        ("arr_delay", {"min_rows": 1}, "groups are for columns with few"),
+        ("arr_delay", {"min_rows": 1}, "slices are for columns with few"),
     ):
         found = judge(flights, PARITY, by, **limits)
         assert found.verdict is Verdict.ERROR and words in found.message, found.message
@@ -110,11 +112,32 @@ def test_what_cannot_be_judged_is_an_error(flights: pandas.DataFrame) -> None:
     assert found.verdict is Verdict.ERROR and "two classes" in found.message
 
 
+@pytest.mark.timeout(60)  # with a comparison of all rows for each id it takes many minutes
+def test_an_id_has_no_slices(flights: pandas.DataFrame) -> None:
+    table = pandas.DataFrame({"label": 0, "truth": 0, "id": np.arange(400_000) // 2})
+    found, small = slices_by(bench(table).data, "id", 30)
+    assert (len(found), len(small), small[0]) == (0, 200_000, "id=0")
+
+
 def test_a_group_whose_rows_are_all_alike_is_not_certain() -> None:
     table = pandas.DataFrame({"group": ["a"] * 30 + ["b"] * 30, "truth": 1, "label": [1] * 60})
     for measure, limits in ((OPPORTUNITY, {"at_most": 0.05}), ("worst_group", {"at_least": 0.99})):
         found = judge(table, measure, "group", **limits)
         assert found.verdict is Verdict.INCONCLUSIVE, found
+
+
+def test_a_group_of_calibrated_answers_is_not_refused_for_its_few_rows() -> None:
+    """An error that is never below 0 is not 0 on a hundred rows either: the worst of thirty groups has one of 0.15."""
+    for seed in range(3):
+        generator = np.random.default_rng(seed)
+        chance = generator.random(3000)
+        truth = (generator.random(3000) < chance).astype(int)
+        table = pandas.DataFrame({"label": chance, "truth": truth, "group": np.arange(3000) % 30})
+        check = Check("fairness", fairness="worst_group", metric="ece", slices=("group",), at_most=0.02, min_rows=30)
+        (found,) = fairness(check, bench(table, answers="probability"))
+        assert found.verdict is Verdict.INCONCLUSIVE and found.value is not None and found.value > 0.1, found
+    (found,) = fairness(replace(check, metric="calibration_slope"), bench(table, answers="probability"))
+    assert found.verdict is Verdict.ERROR and "best at 1: no group fares worst by it" in found.message
 
 
 def test_the_interval_holds_the_true_gap_as_often_as_it_says() -> None:

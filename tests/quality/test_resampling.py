@@ -27,6 +27,17 @@ def test_classes_keep_their_share() -> None:
     assert (least_units(answers), units_of(answers)) == (3, 83)
 
 
+def test_a_class_of_few_rows_among_millions_has_its_own_spread() -> None:
+    """At least one row of it is drawn, which is a larger share than of the others."""
+    truth = np.zeros(3_000_000)
+    truth[:10] = 1
+    moved = [
+        draw.shrink * (draw.rows[draw.rows < 10].mean() - 4.5)
+        for draw in draws(ModelAnswers(truth, truth, None, BINARY, (0, 1)), 100, 1)
+    ]
+    assert float(np.std(moved)) == pytest.approx(float(np.arange(10).std()) / 10**0.5, rel=0.25)
+
+
 def test_groups_are_drawn_whole() -> None:
     codes = np.asarray([2, 0, 1, 0, 2, 2])
     answers = numbers(np.zeros(6), np.zeros(6), Units(codes))

@@ -169,6 +169,14 @@ def test_every_format_holds_the_same_rows(tmp_path: Path, name: str) -> None:
     assert len(together) == len(expected) and sorted(together["word"]) == sorted(expected["word"])
 
 
+def test_directories_above_a_file_are_no_columns_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "env=prod/t.parquet"
+    file.parent.mkdir()
+    pandas.DataFrame({"a": [1]}).to_parquet(file)
+    assert [list(each.columns) for each in (read(file, "t"), *batches(file, "t"))] == [["a"], ["a"]]
+    assert [list(each.columns) for each in batches(tmp_path, "t")] == [["a", "env"]], "those in a directory are"
+
+
 def test_what_cannot_be_told_apart_or_read_is_named(tmp_path: Path) -> None:
     import pyarrow
     from pyarrow import parquet

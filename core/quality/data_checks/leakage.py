@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 ROWS = 20_000
 # With fewer rows a single feature predicts nothing that could be believed.
 MIN_ROWS = 50
-# A target that is a number with more values than this is a quantity.
+# A target that is a number with more values than this is a quantity; so many classes are told apart of any other one.
 _MAX_CLASSES = 20
+# Of more classes than _MAX_CLASSES, one with fewer rows is not told apart.
+_FREQUENT_ROWS = 10
 _SEED = 20130101
 
 
@@ -101,7 +103,9 @@ def _alone(rows: Rows) -> CheckResult:
         return result(name, rows, Verdict.INCONCLUSIVE, message, limit=limit)
     truth, classes = _truth(plain(frame[rows.target]))
     if len(set(truth.tolist())) < 2:
-        return result(name, rows, Verdict.PASS, f"the target {rows.target} has one value only", limit=limit)
+        single = frame[rows.target].nunique() < 2
+        what = "one value only" if single else "no values that are frequent enough to be told by a feature"
+        return result(name, rows, Verdict.PASS, f"the target {rows.target} has {what}", limit=limit)
     scores = {column: _score(plain(frame[column]), truth, classes) for column in rows.columns(target=False)}
     if not scores:
         return result(name, rows, Verdict.PASS, "there is no feature", limit=limit)
@@ -116,6 +120,7 @@ def _alone(rows: Rows) -> CheckResult:
 
 def _truth(column: Any) -> tuple[NDArray[Any], int]:
     """Returns the target as numbers, and the number of its classes; 0 for a quantity."""
+    import numpy as np
     import pandas
 
     if kind_of(column) == NUMBER:
@@ -123,6 +128,14 @@ def _truth(column: Any) -> tuple[NDArray[Any], int]:
         if len(set(numbers.tolist())) > _MAX_CLASSES or not bool((numbers == numbers.round()).all()):
             return numbers, 0
     codes, found = cast("Any", pandas).factorize(column)
+    if len(found) > _MAX_CLASSES:
+        # Free text has as many as rows. The most frequent ones tell as much, and the others count as one.
+        rows = np.bincount(codes)
+        frequent = (-rows).argsort(kind="stable")[: _MAX_CLASSES - 1]
+        frequent = frequent[rows[frequent] >= _FREQUENT_ROWS]
+        places = np.full(len(found), len(frequent))
+        places[frequent] = np.arange(len(frequent))
+        return places[codes], len(frequent) + 1
     return codes, len(found)
 
 

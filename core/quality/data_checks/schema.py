@@ -10,7 +10,7 @@ from typing import Any, cast
 from ...domain.text.format import count
 from ...domain.verdicts import CheckResult, Verdict
 from ...errors import Interrupted
-from ..metrics import Unmeasurable
+from ..metrics import Unmeasurable, listed
 from ..reasons import reason
 from .kinds import EMPTY, kind_of
 from .rows import Rows, named, result, shown
@@ -25,7 +25,9 @@ def schema(rows: Rows) -> Sequence[CheckResult]:
 
 def _by_training(rows: Rows) -> CheckResult:
     known = rows.known()
-    wanted = [name for name in (rows.spec.columns or known.columns) if name in known.columns]
+    wanted = list(rows.spec.columns or known.columns)
+    if (strange := next((name for name in wanted if name not in known.columns), None)) is not None:
+        raise Unmeasurable(f"{known.shown} has no column {strange!r}", hint=f"It has: {listed(known.columns)}.")
     present = {str(name) for name in rows.frame.columns}
     wrong = {name: "is missing" for name in wanted if name not in present}
     for name in wanted:

@@ -52,6 +52,8 @@ def data_check(context: StepContext) -> Mapping[str, Any]:
     spec = spec_of(options)
     try:
         frame = read(path, shown)
+        if not len(frame):
+            raise Unmeasurable(f"{shown} has no rows")
         checks = judge(spec, frame, target=_target(options, frame), shown=shown, locate=locate)
     except Unmeasurable as error:
         checks = [CheckResult("data", Verdict.ERROR, f"{error.message}. {error.hint}".rstrip(". ") + ".")]
