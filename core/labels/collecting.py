@@ -1,8 +1,9 @@
 """Collects what replicas have written, each line exactly once: the rows and the place to read on from are written in
 one transaction, so whoever is killed in between has done nothing, or both.
 
-Captures and feedback are read up to where they were before the requests were read. A replica writes a request before
-its capture, so the request of each capture that is read is there.
+A replica writes a request before its capture, but in another file: files are opened one after the other, and copied
+from other machines in any order. A request that only its capture has told of is marked as early, and is the same one
+when its own line is read.
 """
 
 from __future__ import annotations
@@ -81,11 +82,26 @@ def _remember(database: Database, found: Found, offset: int) -> None:
 
 def _put_requests(database: Database, lines: list[bytes]) -> int:
     good = 0
+    some_early = database.one("SELECT 1 FROM early LIMIT 1") is not None
     for request in map(request_line, lines):
         if request is not None:
-            _insert(database, request)
+            if not (some_early and _complete(database, request)):
+                _insert(database, request)
             good += 1
     return good
+
+
+def _complete(database: Database, request: RequestLine) -> bool:
+    """Completes a request that its capture has told of already; tells whether there is one."""
+    known = database.one(
+        "SELECT number FROM requests WHERE id = ? AND at = ? AND status = ? AND number IN (SELECT request FROM early)",
+        (request.id, request.at, request.status),
+    )
+    if known is None:
+        return False
+    database.run("DELETE FROM early WHERE request = ?", known)
+    _put_keys(database, known[0], request)
+    return True
 
 
 def _insert(database: Database, request: RequestLine) -> int:
@@ -93,11 +109,15 @@ def _insert(database: Database, request: RequestLine) -> int:
         "INSERT INTO requests (id, at, version, status, rows, predictions) VALUES (?, ?, ?, ?, ?, ?)",
         (request.id, request.at, request.version, request.status, request.rows, request.predictions),
     )
+    _put_keys(database, number, request)
+    return number
+
+
+def _put_keys(database: Database, number: int, request: RequestLine) -> None:
     if len(request.keys) == request.rows:
         for row, key in enumerate(request.keys):
             if key:
                 database.run("INSERT OR IGNORE INTO keys (key, request, row) VALUES (?, ?, ?)", (key, number, row))
-    return number
 
 
 def _put_captures(database: Database, lines: list[bytes]) -> int:
@@ -107,9 +127,15 @@ def _put_captures(database: Database, lines: list[bytes]) -> int:
             continue
         good += 1
         request = capture.request
-        known = database.one("SELECT number FROM requests WHERE id = ? AND at = ?", (request.id, request.at))
-        # A replica of an earlier version writes no requests, and one whose disk was full has lost them.
-        number = known[0] if known else _insert(database, request)
+        known = database.one(
+            "SELECT number FROM requests WHERE id = ? AND at = ? AND status = ?",
+            (request.id, request.at, request.status),
+        )
+        if known:
+            number = known[0]
+        else:  # its line comes, or was lost: on a full disk, or by a replica of an earlier version, which writes none
+            number = _insert(database, request)
+            database.run("INSERT INTO early (request) VALUES (?)", (number,))
         body = capture.body.encode()
         if request.status == 200 and len(body) <= MAX_INPUT_BYTES:
             database.run(

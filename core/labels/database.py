@@ -14,7 +14,7 @@ from ..journal.sqlite.database import Database
 _SUBJECT = "the store of labels"
 _TIMEOUT = 30.0
 _WAL_BYTES = 16 << 20
-_VERSION = 1
+_VERSION = 2
 
 _TABLES = """
 CREATE TABLE requests (
@@ -47,6 +47,8 @@ CREATE TABLE positions (
   number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, mark BLOB NOT NULL, offset INTEGER NOT NULL,
   UNIQUE (name, mark));
 """
+# Since version 2: requests that only their captures have told of so far.
+_EARLY = "CREATE TABLE early (request INTEGER PRIMARY KEY)"
 
 
 def place(state: Path, environment: str) -> Path:
@@ -81,14 +83,17 @@ def connect(path: Path) -> Database:
 def _prepare(database: Database) -> None:
     database.run("PRAGMA synchronous=NORMAL")
     database.run(f"PRAGMA journal_size_limit={_WAL_BYTES}")
-    if _known(database):
+    if _version(database) == _VERSION:
         return
     database.run("PRAGMA auto_vacuum=INCREMENTAL")
     _begin_log(database)
     with database.transaction():
-        if not _known(database):
+        version = _version(database)
+        if version < 1:
             for statement in filter(str.strip, _TABLES.split(";")):
                 database.run(statement)
+        if version < _VERSION:
+            database.run(_EARLY)
             database.run(f"PRAGMA user_version={_VERSION}")
 
 
@@ -106,13 +111,13 @@ def _begin_log(database: Database) -> None:
             time.sleep(0.01)
 
 
-def _known(database: Database) -> bool:
-    """Tells whether the tables are there. Raises JournalError for a file of a later version."""
+def _version(database: Database) -> int:
+    """Returns the version of the tables, 0 for none. Raises JournalError for a file of a later version."""
     row = database.one("PRAGMA user_version")
-    version = row[0] if row else 0
+    version = int(row[0]) if row else 0
     if version > _VERSION:
         raise JournalError(
             f"{_SUBJECT} {database.path} was written by a later version of Podium",
             hint="use that version, or a newer one",
         )
-    return version == _VERSION
+    return version

@@ -84,8 +84,9 @@ def _newest_of_each(store: LabelStore, about: Any) -> tuple[list[int], int]:
 
 
 def split(learned: Learned, share: float) -> int:
-    """Returns how many rows come before the newest `share` of them (0..1). All rows of one moment are on one side."""
-    place = len(learned.at) - round(share * len(learned.at))
+    """Returns how many rows come before the newest `share` of them (0..1), which are at least one. All rows of one
+    moment are on one side."""
+    place = len(learned.at) - max(1, round(share * len(learned.at)))
     while 0 < place < len(learned.at) and learned.at[place] == learned.at[place - 1]:
         place -= 1
     return place
@@ -117,13 +118,28 @@ def below(base: Path, table: DataFrame, shown: str) -> DataFrame:
     rows = cast("Any", table)[list(first.columns)]
     for name, kind in first.dtypes.items():
         try:
-            rows = rows.astype({name: kind})
-        except (ValueError, TypeError) as error:
+            rows = rows.assign(**{name: _as(rows[name], kind)})
+        except (ValueError, TypeError, OverflowError) as error:
             raise RunFailed(
                 f"values of {name} cannot be made {kind}, as they are in {shown}",
                 hint="bring both to one type in a step of your own",
             ) from error
     return frame.concat([first, rows], ignore_index=True)
+
+
+def _as(column: Any, kind: Any) -> Any:
+    """Returns a column in another type. Raises ValueError, TypeError or OverflowError if that would change a value.
+    By itself pandas makes 1 of 1.5, true of every word and of a gap, and a gap of a word that is no category."""
+    import pandas as pd
+
+    made = column.astype(kind)
+    changed = bool((made.isna() != column.isna()).any())
+    if not changed and made.dtype.kind in "iub":
+        numbers = cast("Any", pd).to_numeric(column, errors="coerce").astype("float64")
+        changed = bool((numbers != made.astype("float64"))[column.notna()].any())
+    if changed:
+        raise ValueError(f"values of {column.name} would not be the same")
+    return made
 
 
 def write(table: DataFrame, path: Path) -> Part:

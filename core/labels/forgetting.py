@@ -46,7 +46,7 @@ def forget(database: Database, before: float, most: int) -> int:
 
 
 def _remove(database: Database, number: int) -> None:
-    for table in ("labels", "inputs", "disputes", "keys"):
+    for table in ("labels", "inputs", "disputes", "keys", "early"):
         database.run(f"DELETE FROM {table} WHERE request = ?", (number,))  # noqa: S608 - names of ours
     database.run("DELETE FROM requests WHERE number = ?", (number,))
 

@@ -25,12 +25,11 @@ def read(file: Path, table: LabelTable, salt: str = "") -> Iterator[NewLabel]:
         value = _plain(values[table.label])
         if value is None:
             continue
-        row = values[table.row] if table.row else None
         yield NewLabel(
             value,
             id=key_text(_plain(values[table.id])) if table.id else None,
             key=kept_key(key_text(_plain(values[table.key])), salt) if table.key else None,
-            row=row if row is None or (isinstance(row, int) and not isinstance(row, bool)) else -1,
+            row=_row(_plain(values[table.row])) if table.row else None,
             at=_time(values[table.at]) if table.at else None,
         )
 
@@ -93,6 +92,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _row(value: Any) -> int | None:
+    """Returns the number of a row, which Parquet holds as 1.0 where a column has gaps; -1, which no request has, for
+    anything else."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if value is None or (isinstance(value, int) and not isinstance(value, bool)) else -1
 
 
 def _time(value: Any) -> float | None:

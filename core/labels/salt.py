@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from ..errors import JournalError
 from .database import place
 
 _BYTES = 32
+_SALT = re.compile(f"[0-9a-f]{{{2 * _BYTES}}}")
 
 
 def salt_of(state: Path, environment: str) -> str:
@@ -21,12 +23,18 @@ def salt_of(state: Path, environment: str) -> str:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         if not path.exists():
             _make(path)
-        return path.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        salt = path.read_text("ascii", "replace").strip()
+    except OSError as error:
         raise JournalError(
             f"the salt {path} cannot be read: {error}",
             hint="give this user access to it; without it keys match nothing",
         ) from error
+    if not _SALT.fullmatch(salt):  # with an empty one keys would be kept as they are
+        raise JournalError(
+            f"the salt {path} is damaged",
+            hint="restore it from a backup, or remove it: with a new one labels find only requests that come later",
+        )
+    return salt
 
 
 def _make(path: Path) -> None:
@@ -35,6 +43,8 @@ def _make(path: Path) -> None:
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
             file.write(secrets.token_hex(_BYTES))
+            file.flush()
+            os.fsync(file.fileno())  # an empty one after a loss of power hides nothing
         with suppress(FileExistsError):
             os.link(fresh, path)
     finally:

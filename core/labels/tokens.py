@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..domain.project import LEAST_TOKEN, Environment, Feedback
@@ -18,12 +18,20 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
 
 
 def digests(feedback: Feedback, home: Path) -> dict[str, str]:
-    """Returns name -> digest of each client. Refused if others may read the file; UsageError if it cannot be read, or
-    if a line is not `NAME TOKEN`. No message has a token in it."""
-    tokens: Mapping[str, str] = feedback.tokens
-    if feedback.token_file:
-        tokens = {**dict(_read(feedback.token_file, home)), **tokens}
-    return {name: digest_of(token) for name, token in tokens.items()}
+    """Returns name -> digest of each client. Refused if others may read the file; UsageError if it cannot be read, if a
+    line is not `NAME TOKEN`, or if two clients have one token or two lines one name. No message has a token in it."""
+    found: dict[str, str] = {}
+    for name, token in _read(feedback.token_file, home) if feedback.token_file else ():
+        if name in found:
+            raise UsageError(f"{feedback.token_file} names {name} twice", hint="leave one of the two lines out")
+        found[name] = digest_of(token)
+    found |= {name: digest_of(token) for name, token in feedback.tokens.items()}
+    owners: dict[str, str] = {}
+    for name, digest in found.items():
+        if owners.setdefault(digest, name) != name:
+            words = f"{owners[digest]} and {name} have the same token, so nobody knows whose labels are whose"
+            raise UsageError(words, hint="give each a token of its own: openssl rand -hex 32")
+    return found
 
 
 def taken(environment: Environment) -> bool:
@@ -45,12 +53,14 @@ def _read(path: str, home: Path) -> Iterator[tuple[str, str]]:
         descriptor = os.open(home / Path(path).expanduser(), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             check_private(os.fstat(file.fileno()), path)
-            text = file.read(_MAX_BYTES).decode("utf-8", "replace")
+            content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}", hint="write a name and a token on each line, mode 600"
         ) from error
-    for number, line in enumerate(text.splitlines(), 1):
+    if len(content) > _MAX_BYTES:
+        raise UsageError(f"{path} is longer than {_MAX_BYTES >> 10} KiB", hint="a line for each client, and no more")
+    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             name, _, token = line.strip().partition(" ")
             if not _NAME.fullmatch(name) or len(token.strip()) < LEAST_TOKEN:

@@ -61,6 +61,15 @@ def test_tokens_are_read_from_a_private_file(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="line 1 of tokens") as caught:
             told(tmp_path, environment)
         assert "short" not in str(caught.value) and TOKEN not in str(caught.value)
+    for text, words in {
+        f"crm {TOKEN}\ncrm {TOKEN}-2\n": "names crm twice",
+        f"crm {TOKEN}\nbilling {TOKEN}\n": "crm and billing have the same token",
+        f"crm {TOKEN}\n" + "# more\n" * 10_000: "longer than 64 KiB",
+    }.items():
+        file.write_text(text)
+        with pytest.raises(UsageError, match=words) as caught:
+            told(tmp_path, environment)
+        assert TOKEN not in str(caught.value)
     file.unlink()
     with pytest.raises(PodiumError, match="cannot be read"):
         told(tmp_path, environment)
@@ -80,3 +89,6 @@ def test_a_redacted_key_has_a_salt_that_stays(tmp_path: Path) -> None:
     assert found["KEY_SALT"] == file.read_text() == salt_of(tmp_path / ".podium", "production")
     assert file.stat().st_mode & 0o777 == 0o600 and len(found["KEY_SALT"]) == 64
     assert "KEY_SALT" not in told(tmp_path, "{key: flight}")
+    file.write_text("")
+    with pytest.raises(PodiumError, match="is damaged"):
+        told(tmp_path, "{redact: [email], key: email}")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from podium.core.domain.labels import NewLabel
 from podium.core.errors import JournalError
 from podium.core.labels import collecting
 from podium.core.labels.store import LabelStore
@@ -210,6 +211,45 @@ def test_a_capture_of_an_earlier_version_of_podium_is_a_request(store: LabelStor
     store.collect()
     (found,) = store.requests()
     assert (found.version, found.predictions, found.columns, found.inputs) == (2, (3,), ("0", "1"), ((1, 2),))
+
+
+def test_a_capture_that_is_read_before_its_request_is_of_the_same_one(
+    store: LabelStore, recorder: Make, state: Path
+) -> None:
+    """As where a replica writes while one file after the other is opened, or copied from another machine."""
+    replica = recorder()
+    captured(replica, "a", [{"hour": 5}], 0.5)
+    assert replica.requests is not None
+    replica.requests._lines.pop()
+    replica.flush()
+    store.collect()
+    assert [(each.id, each.predictions, each.labelled) for each in store.requests()] == [("a", (0.5,), False)]
+    store.add([NewLabel(1, "a"), NewLabel(2, key="UA 7")], "crm", START + 1)
+    for status in (503, 200, 200):  # another one of its name, itself, and one of its name and time
+        replica.requests.add(START, b"a", status, b'{"predictions": [0.5]}', b'["UA 7"]')
+    replica.flush()
+    assert store.collect(now=START + 2).requests == 3
+    found = [each for each in store.requests() if each.status == 200]
+    assert [(each.predictions, each.inputs, each.labels) for each in found] == [
+        ((0.5,), ((5,),), (1,)),
+        ((0.5,), (), (2,)),
+    ]
+    assert (store.counts().contradictory, store.counts().requests) == (1, 2), "the key names both"
+
+
+def test_the_file_of_an_earlier_version_is_read_on(state: Path, recorder: Make) -> None:
+    with LabelStore.open(state, "production"):
+        pass
+    with sqlite3.connect(state / "labels/production.db") as connection:
+        connection.execute("DROP TABLE early")
+        connection.execute("PRAGMA user_version=1")
+    replica = recorder()
+    captured(replica, "a", [{"hour": 5}], 0.5)
+    replica.flush()
+    for _ in range(2):
+        with LabelStore.open(state, "production") as store:
+            store.collect()
+            assert len(store.requests()) == 1
 
 
 def test_two_processes_that_collect_at_once_collect_once(store: LabelStore, recorder: Make, state: Path) -> None:

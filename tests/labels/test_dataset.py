@@ -14,6 +14,7 @@ from podium.core.domain.labels import NewLabel
 from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
 from podium.core.engine.context import StepContext
 from podium.core.errors import RunFailed, UsageError
+from podium.core.labels import dataset as datasets
 from podium.core.labels import steps
 from podium.core.labels.store import LabelStore
 from podium.core.serving.recorder import Recorder
@@ -66,10 +67,22 @@ def test_the_same_requests_give_the_same_bytes(learned: LabelStore, tmp_path: Pa
 
 
 def test_the_newest_rows_are_apart(learned: LabelStore, tmp_path: Path) -> None:
+    assert run(tmp_path, last=2, test="data/fresh.parquet", test_share=0.2)["test_rows"] == 1, "at least one"
     done = run(tmp_path, test="data/fresh.parquet", test_share=0.25)
     assert (done["rows"], done["test_rows"]) == (6, 2)
     assert pd.read_parquet(tmp_path / "data/fresh.parquet")["hour"].tolist() == [6, 7]
     assert pd.read_parquet(tmp_path / "data/rows.parquet")["hour"].tolist() == list(range(6))
+
+
+@pytest.mark.parametrize("kind", ["int64", "int8", "Int64", "bool"])
+@pytest.mark.parametrize("value", [1.5, 300, "yes", None])
+def test_no_value_is_changed_to_fit_a_type(kind: str, value: object) -> None:
+    column = pd.Series([1, value], dtype=object)
+    if (kind, value) in (("int64", 300), ("Int64", 300), ("Int64", None)):
+        assert datasets._as(column, kind).dtype == kind
+    else:
+        with pytest.raises((ValueError, TypeError, OverflowError)):
+            datasets._as(column, kind)
 
 
 def test_windows(learned: LabelStore, tmp_path: Path) -> None:
@@ -131,6 +144,17 @@ def test_rows_that_do_not_fit_are_said(learned: LabelStore, tmp_path: Path) -> N
     pd.DataFrame({"late": [1], "carrier": [3.5]}).to_parquet(tmp_path / "typed.parquet")
     with pytest.raises(RunFailed, match="values of carrier"):
         run(tmp_path, add_to="typed.parquet")
+    for name, column in {
+        "late": pd.Series([1], dtype="Int64"),
+        "hour": pd.Series([True]),
+        "carrier": pd.Series(["UA"], dtype="category"),
+    }.items():
+        pd.DataFrame({name: column}).to_parquet(tmp_path / "typed.parquet")
+        if name == "late":
+            assert run(tmp_path, add_to="typed.parquet")["rows"] == 9
+        else:  # hours from 0 to 7, and another carrier
+            with pytest.raises(RunFailed, match=f"values of {name} cannot be made"):
+                run(tmp_path, add_to="typed.parquet")
     (tmp_path / "broken.parquet").write_bytes(b"no")
     with pytest.raises(RunFailed, match="cannot be read"):
         run(tmp_path, add_to="broken.parquet")

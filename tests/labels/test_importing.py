@@ -71,6 +71,11 @@ def test_keys_rows_and_times(csv: Write) -> None:
     assert [each.at for each in read(numbers, LabelTable("truth", key="flight", at="landed"))] == [1378036800.5]
 
 
+def test_a_column_of_rows_with_gaps_is_one_of_rows(table: Write) -> None:
+    file = table(request_id=["a", "b", "c"], truth=[1, 2, 3], line=[2.0, float("nan"), 0.5])
+    assert [each.row for each in read(file, LabelTable("truth", id="request_id", row="line"))] == [2, None, -1]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

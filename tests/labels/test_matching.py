@@ -101,7 +101,7 @@ def test_forgetting_takes_all_that_belongs_to_a_request(requests: LabelStore) ->
     requests.add([NewLabel(1, "a"), NewLabel(2, "a")], "crm")
     assert requests.old(START + 100, 1000) == 3
     assert requests.forget(START + 100, 1000) == 3
-    for table in ("requests", "labels", "disputes", "inputs", "keys"):
+    for table in ("requests", "labels", "disputes", "inputs", "keys", "early"):
         assert requests._database.all(f"SELECT count(*) FROM {table}") == [(0,)], table
 
 
