@@ -8,14 +8,15 @@ import pwd
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from ..config import FILE, variables
-from ..config.own import ENVIRONMENT_FILE
+from ..config.own import ENVIRONMENT_FILE, own_variables
 from ..domain.project import Project
 from ..domain.watching import Service
-from ..errors import NotFound, Unreachable
+from ..errors import NotFound, PodiumError, Unreachable
 from ..identity.home import home_id
 from ..journal import Journal
 from ..replacing import replace_file
@@ -24,8 +25,15 @@ from .webhooks import may_listen
 SYSTEM_UNITS = Path("/etc/systemd/system")
 _TIMEOUT = 30.0
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]+")
+# What means something in a pattern for files, and what makes it mean itself.
+_PATTERN, _LITERAL = re.compile(r"[\\*?\[]"), r"\\\g<0>"
 # Of this process's environment, what the agent and what it starts need to find their programs and servers.
-_KEPT = ("PATH", "LANG", "LC_ALL", "DOCKER_HOST", "DOCKER_CERT_PATH", "PODIUM_PRELOAD")
+_KEPT = (
+    *("PATH", "LANG", "LC_ALL", "DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "PODIUM_PRELOAD"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH"),
+)
+# Kept too, in capitals or not, unless there is a password in them: whoever can log in can read a unit.
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _NO_SYSTEMD = "start `podium watch` from what this machine runs at boot; in a crontab: @reboot {command}"
 # What a unit of the user's own does not need, or could not have.
 _SYSTEM_ONLY = ("After=network-online.target docker.service", "Wants=network-online.target")
@@ -64,8 +72,10 @@ def install(project: Project, journal: Journal, *, listen: str = "", units: Path
         did.append("started it")
     if not system:
         _linger(did, after)
-    missing = _variables(project)
-    if missing:
+    if other := _other(project, system, name):
+        after.insert(0, f"there is {other}, too, and only one of the two agents can run: remove one of the units")
+    needed = [*_variables(project), *(name for name, value in _proxies() if "@" in value)]
+    if missing := [name for name in needed if name not in _written(project)]:
         after.append(
             f"write {', '.join(missing)} as NAME=VALUE into {project.state / ENVIRONMENT_FILE} (chmod 600):"
             " systemd does not know this shell's variables"
@@ -108,8 +118,11 @@ def unit(project: Project, system: bool, listen: str = "") -> str:
     go on, as they do with `podium watch --stop`."""
     words = (sys.executable, "-m", "podium.core.triggers.agent", str(project.home), *([listen] if listen else []))
     command = " ".join(_quoted(word).replace("$", "$$") for word in words)
-    kept = [f"Environment={_quoted(f'{name}={os.environ[name]}')}" for name in _KEPT if os.environ.get(name)]
-    owner = pwd.getpwuid(project.home.stat().st_uid).pw_name if system else ""
+    kept = [f"Environment={_quoted(f'{name}={value}')}" for name, value in _kept()]
+    account = pwd.getpwuid(project.home.stat().st_uid) if system else None
+    owner = account.pw_name if account is not None else ""
+    if account is not None and owner == "root":  # without User= systemd says nothing of it, and git and gh look there
+        kept.append(f"Environment={_quoted(f'HOME={account.pw_dir}')}")
     lines = [
         "# Written by `podium watch --install`.",
         "[Unit]",
@@ -123,8 +136,8 @@ def unit(project: Project, system: bool, listen: str = "") -> str:
         "WorkingDirectory=/",
         "UMask=0077",
         *kept,
-        # Without quotes, in which systemd would look for them in the file's name.
-        f"EnvironmentFile=-{_specifiers(str(project.state / ENVIRONMENT_FILE))}",
+        # Without quotes, in which systemd would look for them in the file's name. This one may be a pattern.
+        f"EnvironmentFile=-{_specifiers(_PATTERN.sub(_LITERAL, str(project.state / ENVIRONMENT_FILE)))}",
         f"StandardOutput=append:{_specifiers(str(project.state / 'agent.log'))}",
         "StandardError=inherit",
         "Restart=on-failure",
@@ -154,11 +167,39 @@ def _plain(text: str) -> str:
     return _specifiers(" ".join(text.split()))
 
 
+def _kept() -> list[tuple[str, str]]:
+    found = [(name, os.environ[name]) for name in _KEPT if os.environ.get(name)]
+    return [*found, *((name, value) for name, value in _proxies() if "@" not in value)]
+
+
+def _proxies() -> list[tuple[str, str]]:
+    return [(name, value) for name, value in sorted(os.environ.items()) if name.lower() in _PROXIES and value]
+
+
+def _other(project: Project, system: bool, name: str) -> str:
+    """Returns where the project's agent has a unit of the other kind, in words; empty if it has none."""
+    if not system:
+        path = SYSTEM_UNITS / name
+        return f"a unit of the system ({path})" if path.exists() else ""
+    owner = pwd.getpwuid(project.home.stat().st_uid)
+    path = Path(owner.pw_dir) / ".config/systemd/user" / name
+    with suppress(OSError):
+        return f"a unit of {owner.pw_name}'s own ({path})" if path.exists() else ""
+    return ""
+
+
 def _variables(project: Project) -> list[str]:
     """Returns the variables that podium.yaml takes its values from, but for those that the unit has."""
     with suppress(OSError, UnicodeError):
         return [name for name in variables.names((project.home / FILE).read_text()) if name not in _KEPT]
     return []
+
+
+def _written(project: Project) -> Mapping[str, str]:
+    """Returns the variables of the project's own file, which the unit names; none where it cannot be used."""
+    with suppress(PodiumError):
+        return own_variables(project.home)
+    return {}
 
 
 def _directory(system: bool) -> Path:

@@ -64,7 +64,9 @@ def journal(project: Project) -> Journal:
 def uid(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> int:
     monkeypatch.setattr(os, "geteuid", lambda: request.param)
     monkeypatch.setattr(service, "SYSTEM_UNITS", tmp_path / "config/systemd/system")
-    monkeypatch.setattr("pwd.getpwuid", lambda uid: type("Account", (), {"pw_name": "anna"}))
+    monkeypatch.setattr(
+        "pwd.getpwuid", lambda uid: type("Account", (), {"pw_name": "anna", "pw_dir": str(tmp_path / "anna")})
+    )
     return int(request.param)
 
 
@@ -87,6 +89,53 @@ def test_it_is_written_enabled_and_started(
     ]
     again = service.install(project, journal)
     assert again.did[0].endswith("is as it should be") and Path(done.path).read_text() == text
+
+
+def test_a_project_of_roots_has_a_home_where_git_and_gh_look(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    account = type("Account", (), {"pw_name": "root", "pw_dir": "/root"})
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: account)
+    text = service.unit(project, True)
+    assert '\nEnvironment="HOME=/root"\n' in text and "User=" not in text
+    assert "HOME=" not in service.unit(project, False), "the user's own systemd says it"
+
+
+def test_proxies_and_certificates_are_those_of_the_shell_and_passwords_are_not_in_a_unit(
+    systemd: Systemd, project: Project, journal: Journal, uid: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://anna:hunter2@proxy:3128")
+    monkeypatch.setenv("no_proxy", "127.0.0.1,.acme.org")
+    monkeypatch.setenv("GIT_SSL_CAINFO", "/etc/acme/ca.pem")
+    done = service.install(project, journal)
+    text = Path(done.path).read_text()
+    assert (
+        'Environment="no_proxy=127.0.0.1,.acme.org"' in text and 'Environment="GIT_SSL_CAINFO=/etc/acme/ca.pem"' in text
+    )
+    assert "hunter2" not in text and any("write API_TOKEN, HTTPS_PROXY as" in line for line in done.next)
+    file = project.state / "agent.env"
+    file.write_text("API_TOKEN=x\nHTTPS_PROXY=y\n")
+    file.chmod(0o600)
+    assert not any("agent.env" in line for line in service.install(project, journal).next), "it is written by now"
+
+
+def test_the_file_of_variables_is_itself_and_no_pattern(tmp_path: Path) -> None:
+    home = tmp_path / r"a [b] * \x 5%"
+    home.mkdir()
+    (home / "podium.yaml").write_text("project: shop\n")
+    (line,) = (each for each in service.unit(load(home), False).splitlines() if each.startswith("EnvironmentFile="))
+    assert line == rf"EnvironmentFile=-{tmp_path}/a \[b] \* \\x 5%%/.podium/agent.env"
+
+
+def test_a_unit_of_the_other_kind_is_told(
+    systemd: Systemd, project: Project, journal: Journal, uid: int, tmp_path: Path
+) -> None:
+    name = service.unit_name(project)
+    other = (tmp_path / "config/systemd/system" if uid else tmp_path / "anna/.config/systemd/user") / name
+    assert not any("only one of the two" in line for line in service.install(project, journal).next)
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.write_text("[Unit]\n")
+    assert any(str(other) in line and "only one of the two" in line for line in service.install(project, journal).next)
 
 
 def with_secret(project: Project) -> Project:
@@ -130,10 +179,12 @@ def test_an_agent_of_systemds_is_restarted_when_its_unit_has_changed(
 
 
 def test_who_may_not_linger_is_told_what_to_run(
-    systemd: Systemd, project: Project, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    systemd: Systemd, project: Project, journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr("pwd.getpwuid", lambda uid: type("Account", (), {"pw_name": "anna"}))
+    monkeypatch.setattr(
+        "pwd.getpwuid", lambda uid: type("Account", (), {"pw_name": "anna", "pw_dir": str(tmp_path / "anna")})
+    )
     systemd.answer("loginctl", "case $1 in show-user) echo no;; *) exit 1;; esac")
     assert service.install(project, journal).next[0].startswith("sudo loginctl enable-linger anna")
     systemd.answer("loginctl", "echo yes")
