@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "labels": ("monitoring.labels", "labels", "Show which requests have a label; add labels from a file."),
     "replay": ("replay", "replay", "Compare a version without traffic on captured requests."),
     "quarantine": ("delivery", "quarantine", "List, add and lift versions that no trigger may deploy."),
+    "tokens": ("tokens", "tokens", "Make, list and remove the tokens of clients."),
     "prune": ("state", "prune", "Remove what `retain:` keeps no longer."),
     "backup": ("state", "backup", "Write the project's state into one file."),
     "restore": ("state", "restore", "Bring a backup back."),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from . import plugins
+from .domain.repair import DifferenceKind
 from .domain.text.format import count, duration, size
 from .domain.watching import Finding, Health
 from .errors import ConfigError, PodiumError
@@ -386,6 +387,32 @@ def _statuses(project: ExaminedProject) -> list[EnvironmentStatus]:
     return [status(config, project.journal, environment) for environment in config.environments.values()]
 
 
+def _certificates(project: ExaminedProject) -> Iterator[Finding]:
+    """Yields how it stands with the certificates that clients see."""
+    import time
+
+    from .delivery.environment import certificate, front
+
+    config = project.config
+    for environment in config.environments.values():
+        where = f"{environment.name}'s certificate"
+        for key, words in front.wrong(config, environment):
+            hint = f"renew it, or correct environments.{environment.name}.{key}; what serves keeps the one before"
+            yield Finding(Health.PROBLEM, environment.name, words, hint)
+        if environment.https is None or front.wrong(config, environment):
+            continue
+        found = certificate.read(config.home, environment.https)
+        if found.exposed:
+            yield Finding(Health.WARNING, environment.name, found.exposed, "give it to Podium's account alone")
+        if warning := found.warning(time.time()):
+            hint = "renew it: the agent gives the new files to the proxy"
+            yield Finding(Health.WARNING, environment.name, f"{where} {warning}", hint)
+        else:
+            yield _ok(
+                environment.name, f"{where} for {environment.https.host} holds until {certificate.day(found.ends)}"
+            )
+
+
 def _environments(project: ExaminedProject) -> Iterator[Finding]:
     for status in _statuses(project):
         if status.serving is not None and not status.replicas and not status.proxy_alive:
@@ -394,6 +421,8 @@ def _environments(project: ExaminedProject) -> Iterator[Finding]:
             yield Finding(Health.WARNING, status.name, words, f"podium start -e {status.name}")
             continue
         for difference in status.differences:
+            if difference.kind is DifferenceKind.CERTIFICATE:
+                continue  # said by _certificates
             yield Finding(
                 Health.WARNING,
                 status.name,
@@ -418,5 +447,5 @@ def _environments(project: ExaminedProject) -> Iterator[Finding]:
 
 _CHECKS: tuple[Callable[[ExaminedProject], Iterable[Finding]], ...] = (
     _python, _plugins, _configuration, _state, _space, _room, _journal, _outbox, _git, _host, _haproxy, _mlflow, _agent,
-    _locks, _ports, _environments, _pushes,
+    _locks, _ports, _certificates, _environments, _pushes,
 )  # fmt: skip

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .project import ProjectFiles
     from .repository import ProjectRepository
     from .runs import Runs
+    from .tokens import Tokens
 
 __all__ = [
     "Cockpit",
@@ -198,6 +199,13 @@ class Cockpit:
         from .environments import Environments
 
         return Environments(self._opened)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Returns the namespace of the tokens by which clients of environments prove who they are."""
+        from .tokens import Tokens
+
+        return Tokens(self._opened)
 
     @cached_property
     def alerts(self) -> Alerts:

@@ -41,10 +41,12 @@ class ProjectFiles:
         return self._opened.current
 
     def missing(self) -> Sequence[Problem]:
-        """Returns what podium.yaml names, is not there, and is written by nothing: what needs it can only fail."""
+        """Returns what podium.yaml names, is not there, and is written by nothing, and certificates that cannot be
+        used: what needs them can only fail."""
         from ..config.presence import missing
+        from ..delivery.environment.front import problems
 
-        return missing(self._opened.current)
+        return [*missing(self._opened.current), *problems(self._opened.current)]
 
     def removed(self) -> Mapping[str, int]:
         """Returns, by name, the replicas of each environment that podium.yaml has no more although it serves."""

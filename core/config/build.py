@@ -11,6 +11,8 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from ..domain.access.clients import Auth, Tls
+from ..domain.access.roles import Allowed, Role, Roles
 from ..domain.monitoring import PSI_BANDS, MonitorKind
 from ..domain.project import (
     AlertRule,
@@ -216,7 +218,31 @@ def _check(record: Record) -> Check:
 
 
 def _environment(name: str, record: Record) -> Environment:
-    return _made(Environment, record, name=name, strategy=_strategy(record.get("strategy")))
+    tls = record.get("tls")
+    return _made(
+        Environment,
+        record,
+        name=name,
+        strategy=_strategy(record.get("strategy")),
+        tls=tls.get("engine", "") if isinstance(tls, Record) else tls or "",
+        https=_made(Tls, tls) if isinstance(tls, Record) and tls.has("certificate") else None,
+        auth=_auth(record.get("auth")),
+        who=_roles(record.get("who")),
+    )
+
+
+def _auth(written: str | Record | None) -> Auth | None:
+    return Auth(tokens=True) if isinstance(written, str) else _made(Auth, written, tokens=False) if written else None
+
+
+def _roles(written: Record | None) -> Roles:
+    if written is None:
+        return Roles()
+    return Roles(**{role: _allowed(written.values[role]) for role in Role if role in written.values})
+
+
+def _allowed(written: Record | tuple[str, ...]) -> Allowed:
+    return Allowed(written) if isinstance(written, tuple) else _made(Allowed, written)
 
 
 def _strategy(written: str | Record | None) -> Strategy:

@@ -14,6 +14,7 @@ from ..errors import UsageError
 from . import gates
 from .alert_references import check_alert
 from .build import BUILTINS
+from .checks import access
 from .checks import problems as gate_checks
 from .kinds import has_placeholder
 from .monitor_references import check_condition, check_monitor
@@ -126,6 +127,7 @@ def _environments(record: Record, project: Project, reader: Reader) -> None:
         _tokens(each, found.feedback, reader)
         _driver_keys(each, found.driver, found.host or project.docker.host, reader)
         _canary(each, reader)
+        access.check(each, found, reader)
 
 
 def _tokens(record: Record, feedback: Feedback, reader: Reader) -> None:
@@ -151,6 +153,8 @@ _DRIVER_KEYS = ("host", "tls", "proxy", "proxy_image", "cpus", "memory", "keep_s
 def _driver_keys(record: Record, driver: str, host: str, reader: Reader) -> None:
     """Notes keys that the driver does not support, and a proxy beside Podium whose replicas are on another machine."""
     written = [key for key in _DRIVER_KEYS if record.has(key)]
+    if isinstance(tls := record.get("tls"), Record) and not tls.has("engine"):
+        written.remove("tls")  # the certificate that clients see: every driver has a proxy
     if not written or not plugins.installed("drivers", driver):
         return
     can = plugins.driver_capabilities(driver)

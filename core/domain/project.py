@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound
+from .access.clients import Auth, ClientLimits, Tls
+from .access.roles import Roles
 from .frozen import Frozen
 from .monitoring import MonitorKind
 
@@ -452,9 +454,23 @@ class Environment(Frozen):
     key: str = ""
     """The column by which labels may name a request; empty for none."""
     feedback: Feedback = field(default=Feedback(), metadata={"section": Feedback})
+    https: Tls | None = None
+    """The certificate that clients see; None for plain HTTP."""
+    auth: Auth | None = None
+    """How clients prove who they are; None where they need not."""
+    open: bool = False
+    """Whether it is meant to be reached from other machines without TLS, or without authorisation."""
+    limits: ClientLimits = field(default=ClientLimits(), metadata={"section": ClientLimits})
+    who: Roles = Roles()
+    """Who may change it."""
     health_timeout: float = 60.0
     """Seconds."""
     line: int = 0
+
+    def url(self, address: str) -> str:
+        """Returns the URL for clients; `address` is that of the machine that serves, which a certificate names."""
+        host = self.https.host if self.https is not None else address
+        return f"{'https' if self.https else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 class ReferenceSpec(Frozen):

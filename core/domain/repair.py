@@ -31,6 +31,7 @@ class DifferenceKind(StrEnum):
     RESTARTED = "restarted"  # the engine had to start it again
     STRAY = "stray"  # a container with Podium's labels that is not in the journal
     PROXY = "proxy"  # the proxy is not running, or does not answer
+    CERTIFICATE = "certificate"  # clients see another certificate than podium.yaml names, or one that they refuse
     WEIGHT = "weight"  # the proxy does something else than the journal says
     TRAFFIC = "traffic"  # a version takes traffic that should not
     ALIAS = "alias"

@@ -111,9 +111,9 @@ def _tell_deployment(host: GitHost, project: Project, deployment: Deployment) ->
 def _url(project: Project, name: str) -> str:
     """Returns where an environment answers; nothing for an address that only this machine knows."""
     environment = project.environments.get(name)
-    if environment is None or environment.bind.startswith(_LOCAL):
+    if environment is None or (environment.https is None and environment.bind.startswith(_LOCAL)):
         return ""
-    return f"http://{environment.bind}:{environment.port}"
+    return environment.url(environment.bind)
 
 
 def tell_comment(host: GitHost, project: Project, journal: Journal, body: Mapping[str, Any]) -> None:

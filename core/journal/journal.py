@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from .snapshots import Snapshots
     from .steps import Steps
     from .telling import Telling
-    from .values import Agreements, Stops, Values
+    from .values import Agreements, Stops, Tokens, Values
     from .verdicts import Verdicts
     from .versions import Versions
 
@@ -131,6 +131,12 @@ class Journal(Closing):
         from .steps import Steps
 
         return Steps(self._database)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        from .values import Tokens
+
+        return Tokens(self._database, self.values, self.audit)
 
     @cached_property
     def stops(self) -> Stops:

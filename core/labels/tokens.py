@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..domain.access.clients import is_loopback
 from ..domain.project import LEAST_TOKEN, Environment, Feedback
 from ..errors import UsageError
 from ..identity.private import check_private
@@ -35,17 +35,9 @@ def digests(feedback: Feedback, home: Path) -> dict[str, str]:
 
 
 def taken(environment: Environment) -> bool:
-    """Tells whether an environment's replicas take labels: from everybody only where this machine alone reaches
-    them."""
-    return environment.feedback.proved or is_loopback(environment.bind)
-
-
-def is_loopback(address: str) -> bool:
-    """Tells whether an address is reached from its own machine only."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
+    """Tells whether an environment's replicas take labels: from everybody only where this machine alone reaches them,
+    and nobody has to prove anything to predict."""
+    return environment.feedback.proved or (is_loopback(environment.bind) and environment.auth is None)
 
 
 def _read(path: str, home: Path) -> Iterator[tuple[str, str]]:

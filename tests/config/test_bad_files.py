@@ -27,6 +27,8 @@ def step(body: str) -> str:
     return f"{HEAD}pipelines:\n  p:\n    params: {{x: 1}}\n    steps:\n      a: {{run: 'true'}}\n      s: {body}\n"
 
 
+OPEN = "environments: {e: {bind: 0.0.0.0, "
+TLS = "tls: {certificate: a.pem, key: b.pem, host: x.example.com}"
 GATE_START = "gates: {g: {data: a.csv, target: y, checks: [{"
 ANALYSIS_START = "environments: {a: {strategy: {canary: {analysis: [{"
 ANALYSIS = "environments.a.strategy.canary.analysis[0]"
@@ -77,6 +79,47 @@ CASES = [
         "unknown alert `nope`",
         "",
     ),
+    (
+        HEAD + OPEN + "}}\n",
+        "2:26",
+        "environments.e.bind",
+        "other machines, and there is no `tls` and `auth`",
+        "open: true",
+    ),
+    (HEAD + OPEN + "auth: tokens}}\n", "2:26", "environments.e.bind", "there is no `tls`", "add `tls`, or"),
+    (HEAD + OPEN + f"{TLS}}}}}\n", "2:26", "environments.e.bind", "there is no `auth`", "add `auth`, or"),
+    (
+        HEAD + "environments: {e: {tls: {certificate: a}}}\n",
+        "2:25",
+        "environments.e.tls.host",
+        "is needed, too",
+        "host",
+    ),
+    (HEAD + "environments: {e: {tls: {}}}\n", "2:25", "environments.e.tls", "is empty", "certificate, key and host"),
+    (HEAD + "environments: {e: {tls: certs}}\n", "2:25", "environments.e.tls", "does nothing with `tls`", "docker"),
+    (
+        HEAD + "environments: {e: {auth: {client_ca: a.pem}}}\n",
+        "2:26",
+        "environments.e.auth.client_ca",
+        "need TLS",
+        "tls",
+    ),
+    (HEAD + "environments: {e: {auth: basic}}\n", "2:26", "environments.e.auth", "not known", "tokens"),
+    (
+        HEAD + "environments: {e: {who: {stop: []}}}\n",
+        "2:32",
+        "environments.e.who.stop",
+        "names nobody",
+        "leave it out",
+    ),
+    (
+        HEAD + "environments: {e: {who: {stop: {}}}}\n",
+        "2:32",
+        "environments.e.who.stop",
+        "names nobody",
+        "leave it out",
+    ),
+    (HEAD + "environments: {e: {limits: {rate: 5}}}\n", "2:35", "environments.e.limits.rate", "not a rate", "200/s"),
     (step("{}"), "7:10", "pipelines.p.steps.s", "needs one of the keys run, uses", ""),
     (step("{rum: x}"), "7:10", "pipelines.p.steps.s", "needs one of", "did you mean `run`"),
     (step("{run: x, uses: gate}"), "7:10", "pipelines.p.steps.s", "both `run` and `uses`", ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import sys
 import threading
 import time
@@ -189,10 +190,19 @@ class Load:
     every failure."""
 
     def __init__(
-        self, port: int, *, body: bytes = b'{"inputs": [[1.0]]}', clients: int = 4, rate: float = 200.0
+        self,
+        port: int,
+        *,
+        body: bytes = b'{"inputs": [[1.0]]}',
+        clients: int = 4,
+        rate: float = 200.0,
+        tls: ssl.SSLContext | None = None,
+        token: str = "",
     ) -> None:
         self.port = port
         self.body = body
+        self._tls = tls
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         self.answers: Counter[str] = Counter()
         self.failures: list[str] = []
         self._pause = clients / rate
@@ -216,11 +226,13 @@ class Load:
 
     def _client(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=scaled(10))
+        if self._tls is not None:
+            connection = http.client.HTTPSConnection("localhost", self.port, timeout=scaled(10), context=self._tls)
         due = time.monotonic()
         while not self._stop.is_set():
             due += self._pause
             try:
-                connection.request("POST", "/invocations", body=self.body, headers={"Content-Type": "application/json"})
+                connection.request("POST", "/invocations", body=self.body, headers=self._headers)
                 answer = connection.getresponse()
                 text = answer.read().decode()
                 with self._lock:

@@ -34,7 +34,7 @@ def told(home: Path, environment: str) -> dict[str, str]:
     [("127.0.0.1", "open"), ("127.8.8.8", "open"), ("localhost", "open"), ('"::1"', "open"), ("0.0.0.0", "closed")],
 )
 def test_without_clients_labels_are_taken_from_this_machine_only(tmp_path: Path, bind: str, feedback: str) -> None:
-    assert told(tmp_path, f"{{bind: {bind}}}") == {
+    assert told(tmp_path, f"{{bind: {bind}, open: true}}") == {
         "KEEP_REQUESTS": "true",
         "FEEDBACK": feedback,
         "FEEDBACK_RATE": "200",
@@ -42,7 +42,7 @@ def test_without_clients_labels_are_taken_from_this_machine_only(tmp_path: Path,
 
 
 def test_replicas_are_told_digests_of_tokens(tmp_path: Path) -> None:
-    found = told(tmp_path, "{bind: 0.0.0.0, feedback: {tokens: {crm: '${CRM_TOKEN}'}, rate: 2.5}}")
+    found = told(tmp_path, "{bind: 0.0.0.0, open: true, feedback: {tokens: {crm: '${CRM_TOKEN}'}, rate: 2.5}}")
     assert found["FEEDBACK"] == f"crm={hashlib.sha256(TOKEN.encode()).hexdigest()}" and found["FEEDBACK_RATE"] == "2.5"
     assert TOKEN not in str(found) and TOKEN not in repr(load(tmp_path, environ={"CRM_TOKEN": TOKEN}).environments)
 

@@ -28,7 +28,7 @@ pipelines:
       candidate: {{uses: register, metric: roc_auc, goal: maximize}}
       gate: {{uses: gate, needs: [candidate], gate: quality}}
 gates: {{quality: {{data: data/test.parquet, target: late, checks: [{{metric: roc_auc, at_least: 0.6}}]}}}}
-environments: {{production: {{port: 5100, bind: {bind}}}}}
+environments: {{production: {{port: 5100, bind: {bind}, open: true}}}}
 """
 SHA = "0123456789abcdef0123456789abcdef01234567"
 

@@ -7,6 +7,7 @@ from ..kinds import Amount, Choice, Duration, Flag, Integer, Number, PluginName,
 from ..patterns import bad_local
 from ..sections import NAME, Chosen, Either, Key, ListOf, MapOf, Option, Section
 from . import common
+from .access import ACCESS
 from .common import IMAGE
 
 _DRAIN = Key("drain", Duration(), "how long an old replica may finish its requests (30s)")
@@ -119,7 +120,7 @@ ENVIRONMENT = Section(
         Key("port", Integer(1, 65535), "port that answers requests (5100)"),
         Key("bind", Text(pattern=r"[0-9A-Za-z.:-]+", what="an address"), "address to listen on (127.0.0.1)"),
         Key("host", common.host, "engine whose machine serves it: unix://, tcp:// or ssh:// (that of docker.host)"),
-        Key("tls", common.tls, "directory with ca.pem, cert.pem and key.pem for a tcp:// host (that of docker.tls)"),
+        *ACCESS,
         Key(
             "proxy",
             Choice(("container", "host")),

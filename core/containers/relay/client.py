@@ -46,11 +46,19 @@ class Relay:
         self._kept = kept
 
     def http(
-        self, address: str, port: int, method: str, path: str, *, body: bytes | None = None, timeout: float = 2.0
+        self,
+        address: str,
+        port: int,
+        method: str,
+        path: str,
+        *,
+        unix: str = "",
+        body: bytes | None = None,
+        timeout: float = 2.0,
     ) -> tuple[int, bytes]:
         """Sends an HTTP request from the relay, as core/delivery/proxy/transport.py defines it. Raises OSError if
         the request fails there, EngineAway (an Unreachable) if the relay itself does not answer."""
-        status, found, _ = self.timed(address, port, method, path, body=body, timeout=timeout)
+        status, found, _ = self.timed(address, port, method, path, unix=unix, body=body, timeout=timeout)
         return status, found
 
     def timed(
@@ -60,6 +68,7 @@ class Relay:
         method: str,
         path: str,
         *,
+        unix: str = "",
         body: bytes | None = None,
         content_type: str = "application/json",
         timeout: float = 2.0,
@@ -70,6 +79,7 @@ class Relay:
             "do": "http",
             "address": address,
             "port": port,
+            "unix": unix,
             "method": method,
             "path": path,
             "body": given,

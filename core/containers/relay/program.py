@@ -30,6 +30,10 @@ def ask_http(request: "dict[str, Any]") -> "dict[str, Any]":
     try:
         body = base64.b64decode(request["body"]) if request.get("body") is not None else None
         headers = {"Content-Type": request.get("content_type", "application/json")} if body is not None else {}
+        if request.get("unix"):
+            connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.sock.settimeout(request["timeout"])
+            connection.sock.connect(request["unix"])
         began = time.perf_counter()
         connection.request(request["method"], request["path"], body=body, headers={**headers, "Connection": "close"})
         found = connection.getresponse()

@@ -249,5 +249,4 @@ class ProcessDriver:
         return []
 
     def url(self) -> str:
-        environment = self.setting.environment
-        return f"http://{f'[{environment.bind}]' if ':' in environment.bind else environment.bind}:{environment.port}"
+        return self.setting.environment.url(self.setting.environment.bind)

@@ -48,7 +48,16 @@ def heal(runtime: EnvironmentRuntime, *, skip: Collection[str] = ()) -> list[str
         done += _heal_replica(runtime, row, hung=row.slot in down)
     if rows and (done or _drifted(runtime)):
         runtime.traffic.sync()
-    return done
+    return [*done, *(_renew(runtime) if rows else [])]
+
+
+def _renew(runtime: EnvironmentRuntime) -> list[str]:
+    """Gives the proxy a renewed certificate, and the tokens that were made or removed meanwhile."""
+    layout = runtime.traffic.layout()
+    if layout.front.plain or not runtime.proxy.fits(layout) or runtime.proxy.secured(layout.front):
+        return []
+    runtime.proxy.secure(layout.front)
+    return [f"{runtime.name}: the proxy has the certificate and tokens of now"]
 
 
 def _heal_proxy(runtime: EnvironmentRuntime) -> list[str]:

@@ -7,7 +7,7 @@ import json
 
 from ...domain.project import Environment, Project
 from ...labels.salt import salt_of
-from ...labels.tokens import digests, is_loopback
+from ...labels.tokens import digests, taken
 from ...serving import senders
 from ...serving.options import PREFIX
 
@@ -29,8 +29,8 @@ def variables(project: Project, environment: Environment) -> dict[str, str]:
 
 
 def _feedback(project: Project, environment: Environment) -> str:
-    """Returns who may send labels. Where nobody has to prove who it is, only this machine may."""
+    """Returns who may send labels. Where no client has a token, only this machine may, or nobody (`taken`)."""
     known = digests(environment.feedback, project.home)
     if known:
         return senders.written(known)
-    return senders.OPEN if is_loopback(environment.bind) else senders.CLOSED
+    return senders.OPEN if taken(environment) else senders.CLOSED

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...domain.delivery import Replica, ReplicaState
 from ...errors import RunFailed, Unreachable
 from ..proxy.proxy import BackendServer, ProxyLayout
+from .front import front_of
 
 if TYPE_CHECKING:
     from .runtime import EnvironmentRuntime
@@ -38,7 +39,8 @@ class Traffic:
         ]
         servers = tuple(BackendServer(r.slot, r.port, r.weight, r.address) for r in rows)
         environment = runtime.environment
-        return ProxyLayout(environment.bind, environment.port, servers, environment.request)
+        front = front_of(runtime.project, runtime.journal, environment)
+        return ProxyLayout(environment.bind, environment.port, servers, environment.request, front)
 
     def sync(self) -> bool:
         """Brings the proxy to what the journal's rows say; returns whether a process was started for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -13,15 +14,24 @@ MAX_BODY_BYTES = 8 << 20
 
 
 def request(
-    port: int, method: str, path: str, *, host: str = "127.0.0.1", body: bytes | None = None, timeout: float = 2.0
+    port: int,
+    method: str,
+    path: str,
+    *,
+    host: str = "127.0.0.1",
+    unix: str = "",
+    body: bytes | None = None,
+    timeout: float = 2.0,
 ) -> tuple[int, bytes]:
-    """Returns (status, body). Raises OSError if the whole answer does not arrive in `timeout` seconds, is not HTTP,
-    or has no end."""
+    """Returns (status, body); over the Unix socket `unix` where one is named. Raises OSError if the whole answer does
+    not arrive in `timeout` seconds, is not HTTP, or has no end."""
     import http.client  # late: whoever only asks the proxy's socket does without
 
     deadline = time.monotonic() + timeout
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
+        if unix:
+            connection.sock = _connected(unix, timeout)
         headers = {"Content-Type": "application/json"} if body is not None else {}
         connection.request(method, path, body=body, headers={**headers, "Connection": "close"})
         answer = connection.getresponse()
@@ -30,6 +40,17 @@ def request(
         raise OSError(f"not HTTP: {error!r}") from error
     finally:
         connection.close()
+
+
+def _connected(path: str, timeout: float) -> socket.socket:
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    found.settimeout(timeout)
+    try:
+        found.connect(path)
+    except OSError:
+        found.close()
+        raise
+    return found
 
 
 def _body(answer: http.client.HTTPResponse, deadline: float, timeout: float) -> bytes:

@@ -43,6 +43,8 @@ class Load(Frozen):
     seconds: float
     timeout: float = 10.0
     """Seconds after which a request has no answer."""
+    unix: str = ""
+    """A Unix socket to send it to, instead of the port."""
 
 
 def send(load: Load, look: Callable[[], None] = lambda: None) -> Answers:
@@ -51,6 +53,7 @@ def send(load: Load, look: Callable[[], None] = lambda: None) -> Answers:
     document = {
         "host": load.host,
         "port": load.port,
+        "unix": load.unix,
         "rate": load.rate,
         "seconds": load.seconds,
         "timeout": load.timeout,

@@ -59,8 +59,8 @@ class _Connection:
 class Generator:
     """Sends the requests of one load."""
 
-    def __init__(self, host: str, port: int, requests: Sequence[bytes], timeout: float) -> None:
-        self._host, self._port, self._requests, self._timeout = host, port, requests, timeout
+    def __init__(self, host: str, port: int, requests: Sequence[bytes], timeout: float, *, unix: str = "") -> None:
+        self._host, self._port, self._requests, self._timeout, self._unix = host, port, requests, timeout, unix
         self._idle: list[_Connection] = []
         self._room = asyncio.Semaphore(MAX_CONNECTIONS)
 
@@ -112,6 +112,8 @@ class Generator:
             if found.usable:
                 return found
             found.close()
+        if self._unix:
+            return _Connection(*await asyncio.open_unix_connection(self._unix, limit=_MAX_HEAD_BYTES))
         return _Connection(*await asyncio.open_connection(self._host, self._port, limit=_MAX_HEAD_BYTES))
 
 
@@ -149,7 +151,7 @@ def main(document: Mapping[str, Any]) -> dict[str, Any]:
     ]
 
     async def work() -> Answers:
-        made = Generator(host, port, requests, float(document["timeout"]))
+        made = Generator(host, port, requests, float(document["timeout"]), unix=str(document["unix"]))
         return await made.send(float(document["rate"]), float(document["seconds"]))
 
     found = asyncio.run(work())

@@ -13,6 +13,7 @@ from ...domain.text.format import count, milliseconds
 from ...domain.verdicts import CheckResult, Verdict
 from ...errors import PodiumError, Refused, RunFailed
 from ..environment import history
+from ..environment.front import own_ways
 from ..environment.runtime import EnvironmentRuntime
 from ..proxy.transport import DirectTransport
 from ..replay.shadows import Shadows
@@ -90,7 +91,8 @@ class _LoadTest:
         replicas = runtime.running(self._candidate.version)
         peak = Memory(runtime, replicas)
         host = _LOOPBACK.get(config.bind, config.bind)
-        found = self._measured(host, config.port, requests, check.rate, check.seconds, peak.look)
+        unix = next(iter(own_ways(runtime)), "")
+        found = self._measured(host, config.port, requests, check.rate, check.seconds, peak.look, unix=unix)
         self._ensure_staged()
         if {each.id for each in replicas} != {each.id for each in runtime.running(self._candidate.version)}:
             raise RunFailed(f"replicas of {runtime.name} came or went under the load", hint="read the replicas' logs")
@@ -110,8 +112,10 @@ class _LoadTest:
         rate: float,
         seconds: float,
         look: Callable[[], None] = lambda: None,
+        *,
+        unix: str = "",
     ) -> LoadFigures:
-        found = figures(send(Load(host, port, requests, rate, seconds), look), rate)
+        found = figures(send(Load(host, port, requests, rate, seconds, unix=unix), look), rate)
         _refuse(too_slow(found, rate), found)
         return found
 

@@ -16,6 +16,7 @@ from pathlib import Path, PurePath
 from ...domain.frozen import Frozen
 from ...domain.project import RequestBounds
 from ...errors import MissingExtra, Unreachable
+from .front import Front, backend_lines, frontend, global_lines, own_socket
 
 BACKEND = "replicas"
 # Requests up to this size can be sent again to another replica when the first dies on them (http-buffer-request has
@@ -54,6 +55,7 @@ class ProxyLayout(Frozen):
     port: int
     servers: tuple[BackendServer, ...]
     request: RequestBounds = RequestBounds()
+    front: Front = Front()
 
 
 class ServerStat(Frozen):
@@ -136,13 +138,14 @@ def _bounds(request: RequestBounds) -> str:
 """
 
 
-def render(layout: ProxyLayout, runtime: PurePath) -> str:
-    """Returns the configuration file; `runtime` is the path of its socket. The first line is a fingerprint of
-    everything that only a new process can change (see `fixed_part`)."""
+def render(layout: ProxyLayout, runtime: PurePath, instance: int = 1) -> str:
+    """Returns the configuration file of an instance; `runtime` is the path of its socket. The first line is a
+    fingerprint of everything that only a new process can change (see `fixed_part`)."""
     address = f"[{layout.bind}]" if ":" in layout.bind else layout.bind
-    request = layout.request
+    request, front = layout.request, layout.front
+    frontends = frontend(front, f"{address}:{layout.port}", runtime, instance, _bounds(request), BACKEND)
     fixed = f"""global
-  stats socket {runtime} mode 600 level admin expose-fd listeners
+{global_lines(front)}  stats socket {runtime} mode 600 level admin expose-fd listeners
   maxconn 4000
   hard-stop-after 60s
   tune.bufsize {_BUFFER_BYTES}
@@ -159,11 +162,8 @@ defaults
   retries {_RETRIES}
   option redispatch 1
   retry-on conn-failure empty-response junk-response 503
-{_errors(request)}frontend entry
-  bind {address}:{layout.port}
-{_bounds(request)}  default_backend {BACKEND}
-backend {BACKEND}
-  balance roundrobin
+{_errors(request)}{frontends}backend {BACKEND}
+{backend_lines(front)}  balance roundrobin
   option http-buffer-request
   option httpchk
   http-check send meth GET uri /ping
@@ -198,6 +198,7 @@ def with_socket(config: str, runtime: PurePath) -> str:
     rest = config.partition("\n")[2] if config.startswith("#") else config
     fixed, server, servers = rest.partition("  server ")
     fixed = re.sub(r"^(  stats socket )\S+", rf"\g<1>{runtime}", fixed, count=1, flags=re.MULTILINE)
+    fixed = re.sub(r"^(  bind unix@)\S+", rf"\g<1>{own_socket(runtime)}", fixed, count=1, flags=re.MULTILINE)
     return f"{_with_head(fixed)}{server}{servers}"
 
 
@@ -259,6 +260,34 @@ class RuntimeApi:
         ]
         if changes:
             self.execute(*changes)
+
+    def set_map(self, file: str, wanted: Mapping[str, str]) -> None:
+        """Brings a map to its wanted content, without a moment in which what stays is not in it."""
+        now = self.map(file)
+        changes = [f"del map {file} {key}" for key, value in now.items() if wanted.get(key) != value]
+        changes += [f"add map {file} {key} {value}" for key, value in wanted.items() if now.get(key) != value]
+        if changes:
+            self.execute(*changes)
+
+    def map(self, file: str) -> dict[str, str]:
+        """Returns the content of a map. Each of its lines is a number, a key and a value."""
+        lines = [line.split() for line in self.ask(f"show map {file}").splitlines()]
+        return {words[1]: words[2] for words in lines if len(words) == 3}
+
+    def certificate(self, file: str) -> str:
+        """Returns the SHA-1 of the certificate that is shown to clients; empty if there is none."""
+        found = re.search(r"^SHA1 FingerPrint: (\S+)", self.ask(f"show ssl cert {file}"), re.MULTILINE)
+        return found[1] if found else ""
+
+    def set_certificate(self, file: str, pem: str) -> None:
+        """Replaces a certificate and its key: connections made from now on get the new one, and none is closed.
+        Raises Unreachable with the proxy's message if it does not take it; then the old one stays."""
+        answer = self.ask(f"set ssl cert {file} <<\n{pem}")
+        if "ransaction" in answer:
+            answer = self.ask(f"commit ssl cert {file}")
+        if "Success" not in answer:
+            self.ask(f"abort ssl cert {file}")
+            raise Unreachable(f"the proxy refused the certificate: {' '.join(answer.split())}")
 
     def add(self, server: BackendServer) -> None:
         """Adds a server and puts it into service."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from ...identity.processes import started_at
 from ...replacing import replace_file
 from ..host import daemon, ports
 from ..host.paths import INSTANCES, numbered, socket_path
+from .front import own_socket
 from .haproxy import binary, socket_of, with_socket
 
 
@@ -32,6 +34,14 @@ class ProxyHost(Protocol):
 
     def write(self, text: str) -> None:
         """Replaces the configuration file; a running proxy does not notice."""
+        ...
+
+    def file(self, name: str) -> str:
+        """Returns a file beside the configuration as it was last written; empty if there is none."""
+        ...
+
+    def put(self, files: Mapping[str, str]) -> None:
+        """Replaces files beside the configuration, by their names, each readable by its owner only."""
         ...
 
     def require(self, bind: str, port: int) -> None:
@@ -96,6 +106,13 @@ class ProcessProxyHost:
     def write(self, text: str) -> None:
         replace_file(self.path, text)
 
+    def file(self, name: str) -> str:
+        return read_beside(self.path, name)
+
+    def put(self, files: Mapping[str, str]) -> None:
+        for name, text in files.items():
+            replace_file(self.path.with_name(name), text)
+
     def require(self, bind: str, port: int) -> None:
         ports.require(bind, port, environment=self.environment)
 
@@ -137,7 +154,7 @@ class ProcessProxyHost:
         if number is None:
             return False
         daemon.stop(number, started_at(number) or 0.0, grace=2.0)
-        for path in (self._file("haproxy.pid"), Path(self.socket)):
+        for path in (self._file("haproxy.pid"), Path(self.socket), Path(own_socket(self.socket))):
             path.unlink(missing_ok=True)
         return True
 
@@ -167,6 +184,12 @@ class ProcessProxyHost:
                 f"the proxy does not start: {reason(done.stderr)}",
                 hint=f"read {self._file('proxy.log')} for its whole output",
             )
+
+
+def read_beside(path: Path, name: str) -> str:
+    """Returns the file of that name in the directory of `path`; empty if there is none."""
+    beside = path.with_name(name)
+    return beside.read_text() if beside.exists() else ""
 
 
 def reason(text: str) -> str:

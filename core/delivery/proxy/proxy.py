@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol, TypeVar
 
 from ...errors import Unreachable
 from ...telemetry.windows import Counts
 from ..host.paths import INSTANCES
+from .front import ENTRY, Front, file_names, own_socket
 from .haproxy import BackendServer, ProxyLayout, RuntimeApi, ServerStat, fixed_part, render, with_weights
 from .placement import ProcessProxyHost, ProxyHost
 from .transport import DirectTransport, Transport
@@ -51,7 +52,10 @@ class Instance:
     def fits(self, layout: ProxyLayout) -> bool:
         """Tells whether it runs and listens where it should; every other difference can be changed through its
         socket."""
-        return self.alive() and fixed_part(render(layout, self.placement.socket)) == fixed_part(self.placement.config())
+        return self.alive() and fixed_part(self._render(layout)) == fixed_part(self.placement.config())
+
+    def _render(self, layout: ProxyLayout) -> str:
+        return render(layout, self.placement.socket, self.number)
 
     def stats(self) -> list[ServerStat]:
         """Returns the lines of `show stat`; empty if it is not running or does not answer within 1 s."""
@@ -63,14 +67,16 @@ class Instance:
     def ensure(self, layout: ProxyLayout) -> bool:
         """Brings the instance to `layout`: through its socket if it runs, with a new process if it is not running or
         the address changed. Returns True if a process was started."""
-        text = render(layout, self.placement.socket)
+        text = self._render(layout)
         if not self.placement.alive():
+            self.placement.put(layout.front.files(self.number))
             self.placement.write(text)
             self.placement.start()
             self._wait_for_another("")
             return True
         config = self.placement.config()
         if fixed_part(text) != fixed_part(config):
+            self.placement.put(layout.front.files(self.number))
             self.placement.write(text)
             try:
                 self.reload()
@@ -79,9 +85,34 @@ class Instance:
                 raise
             return True
         change(self.runtime, layout)
+        self.secure(layout.front)
         if config != text:
             self.placement.write(text)
         return False
+
+    def secured(self, front: Front) -> bool:
+        """Tells whether the running process has this certificate and these tokens. Raises Unreachable if it does not
+        answer."""
+        certificate, _, tokens = file_names(self.number)
+        if front.certificate and not self._shows(certificate, front):
+            return False
+        return not front.knows_tokens or self.runtime.map(tokens) == front.tokens
+
+    def _shows(self, file: str, front: Front) -> bool:
+        """Tells whether the process shows the certificate: the same one, with the same intermediates."""
+        return self.placement.file(file) == front.certificate and self.runtime.certificate(file) == front.fingerprint
+
+    def secure(self, front: Front) -> None:
+        """Gives the running process this certificate and these tokens; no connection is closed. Raises Unreachable if
+        it does not take them, and keeps the old ones."""
+        certificate, _, tokens = file_names(self.number)
+        if front.knows_tokens:
+            self.runtime.set_map(tokens, front.tokens)
+        if front.certificate and not self._shows(certificate, front):
+            self.runtime.set_certificate(certificate, front.certificate)
+        files = {name: text for name, text in front.files(self.number).items() if self.placement.file(name) != text}
+        if files:
+            self.placement.put(files)
 
     def reload(self) -> None:
         """Starts a new process with the present configuration file; the old one ends with its last connection."""
@@ -100,7 +131,7 @@ class Instance:
         except Unreachable:
             if self.placement.alive():
                 raise
-        text, config = render(layout, self.placement.socket), self.placement.config()
+        text, config = self._render(layout), self.placement.config()
         moved = bool(config) and fixed_part(text) != fixed_part(config) and self.placement.alive()
         self.placement.write(with_weights(config, weights) if moved else text)
 
@@ -168,7 +199,7 @@ class Proxy:
             number: Counts(stat.requests, stat.errors_5xx)
             for number, stats in self.readings().items()
             for stat in stats
-            if stat.kind == "frontend"
+            if stat.kind == "frontend" and stat.name == ENTRY
         }
 
     def counts(self) -> dict[tuple[int, str], Counts]:
@@ -180,6 +211,18 @@ class Proxy:
             for stat in stats
             if stat.kind == "server"
         }
+
+    def secured(self, front: Front) -> bool:
+        """Tells whether every instance that answers has this certificate and these tokens."""
+        return self._patiently(lambda: all(_secured(each, front) for each in self._living()))
+
+    def secure(self, front: Front) -> None:
+        """Gives them to every instance that runs, where they fit its configuration."""
+        self._patiently(lambda: self._each(lambda instance: instance.secure(front), self._living()))
+
+    def own_sockets(self) -> list[PurePath]:
+        """Returns the sockets for requests of Podium's own, of each instance that runs."""
+        return [own_socket(each.placement.socket) for each in self._patiently(self._living)]
 
     def look(self) -> str:
         """Returns where the proxy's output can be read, for a hint."""
@@ -244,6 +287,13 @@ class Proxy:
         if failed is not None:
             raise failed
         return done
+
+
+def _secured(instance: Instance, front: Front) -> bool:
+    try:
+        return instance.secured(front)
+    except Unreachable:
+        return True  # its absence is found elsewhere
 
 
 def _together(one: ServerStat, other: ServerStat) -> ServerStat:

@@ -14,10 +14,18 @@ class Transport(Protocol):
     """Reaches replicas and proxy. `address` is the address of a replica's row, or of the machine that serves."""
 
     def http(
-        self, address: str, port: int, method: str, path: str, *, body: bytes | None = None, timeout: float = 2.0
+        self,
+        address: str,
+        port: int,
+        method: str,
+        path: str,
+        *,
+        unix: str = "",
+        body: bytes | None = None,
+        timeout: float = 2.0,
     ) -> tuple[int, bytes]:
-        """Returns (status, body). Raises OSError if no answer arrives in `timeout` seconds, or if the answer is not
-        HTTP."""
+        """Returns (status, body); over the Unix socket `unix` where one is named. Raises OSError if no answer arrives
+        in `timeout` seconds, or if the answer is not HTTP."""
         ...
 
     def ask(self, socket: PurePath, command: str, *, timeout: float = 1.0) -> str:
@@ -30,17 +38,27 @@ class DirectTransport:
     """The transport to replicas and a proxy on this machine."""
 
     def http(
-        self, address: str, port: int, method: str, path: str, *, body: bytes | None = None, timeout: float = 2.0
+        self,
+        address: str,
+        port: int,
+        method: str,
+        path: str,
+        *,
+        unix: str = "",
+        body: bytes | None = None,
+        timeout: float = 2.0,
     ) -> tuple[int, bytes]:
-        return http.request(port, method, path, host=address, body=body, timeout=timeout)
+        return http.request(port, method, path, host=address, unix=unix, body=body, timeout=timeout)
 
     def ask(self, socket: PurePath, command: str, *, timeout: float = 1.0) -> str:
         return ask_socket(Path(socket), command, timeout=timeout)
 
 
-def get_json(transport: Transport, address: str, port: int, path: str, *, timeout: float = 2.0) -> dict[str, Any]:
+def get_json(
+    transport: Transport, address: str, port: int, path: str, *, unix: str = "", timeout: float = 2.0
+) -> dict[str, Any]:
     """Returns the JSON object at `path`. Raises OSError if there is none."""
-    status, body = transport.http(address, port, "GET", path, timeout=timeout)
+    status, body = transport.http(address, port, "GET", path, unix=unix, timeout=timeout)
     if status != 200:
         raise OSError(f"{path} answered {status}")
     try:

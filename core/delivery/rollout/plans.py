@@ -13,7 +13,7 @@ from ...domain.project import Environment, Project
 from ...domain.verdicts import Verdict, worst
 from ...errors import NotFound, UsageError
 from ...journal import Journal
-from ..environment import history
+from ..environment import front, history
 from ..environment.ending import runs
 from ..environment.history import EnvironmentHistory
 from ..environment.lock import lock_name
@@ -243,6 +243,8 @@ def _refusal(
     """Returns (why not, whether a person's reason overrides it); ("", False) if the change is allowed."""
     if candidate is not None and candidate.status != "READY":
         return f"version {number} is {candidate.status} in the registry, not READY", False
+    if how is not How.ROLLBACK and (unusable := front.wrong(project, config)):
+        return f"environments.{config.name}.{unusable[0][0]}: {unusable[0][1]}", False
     if how is How.PROMOTE and not history.carries(project, config.name):
         return f"{config.name} does not carry the alias {CHAMPION}: deploy to it instead", False
     if how is How.ROLLBACK and number == past.serving:

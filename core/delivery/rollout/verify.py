@@ -13,6 +13,7 @@ from ...errors import PodiumError, RunFailed
 from ...serving import captures
 from ...telemetry.windows import Reading, window
 from ..environment.elsewhere import elsewhere
+from ..environment.front import own_ways
 from ..environment.runtime import EnvironmentRuntime
 from ..proxy.transport import get_json
 from . import analysis
@@ -120,11 +121,14 @@ def watch(runtime: EnvironmentRuntime, replicas: Sequence[Replica], before: Read
 def verify(runtime: EnvironmentRuntime, version: int) -> str:
     """Asks through the proxy which version answers; returns what was done, in words. RunFailed when an answer is not
     by `version`."""
+    sockets = own_ways(runtime)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(runtime.environment.bind, runtime.environment.bind)  # noqa: S104 - compared, not bound
     times = max(5, 3 * runtime.environment.replicas)
-    for _ in range(times):
+    for turn in range(times):
         try:
-            found = get_json(runtime.transport, host, runtime.environment.port, "/version", timeout=5.0).get("version")
+            unix = sockets[turn % len(sockets)] if sockets else ""
+            answer = get_json(runtime.transport, host, runtime.environment.port, "/version", unix=unix, timeout=5.0)
+            found = answer.get("version")
         except OSError as error:
             raise RunFailed(
                 f"{runtime.name} does not answer on port {runtime.environment.port}: {error}",

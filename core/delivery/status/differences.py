@@ -10,6 +10,7 @@ from ...domain.delivery import Deployment, Replica, ReplicaState
 from ...domain.models import CHAMPION
 from ...domain.repair import Difference, DifferenceKind, Severity
 from ...domain.text.format import count
+from ..environment import front
 from ..environment.history import EnvironmentHistory, carries
 from ..environment.lifecycle import noted
 from ..environment.registry_view import RegistryView
@@ -145,7 +146,7 @@ def _proxy(
     if not rows:
         return []
     readings = runtime.proxy.readings()
-    found = _silent(runtime, readings, snapshot)
+    found = [*_silent(runtime, readings, snapshot), *front.differences(runtime)]
     for stats in readings.values():
         seen = _instance(rows, replicas, {stat.name: stat for stat in stats if stat.kind == "server"}, busy=busy)
         found += [each for each in seen if each not in found]

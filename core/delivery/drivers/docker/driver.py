@@ -77,7 +77,7 @@ class DockerDriver:
         bind = self.environment.bind
         everywhere = bind in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
         host = self.place.address.host if everywhere and not self.place.local else bind
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.environment.port}"
+        return self.environment.url(host)
 
     # Before a change
 

@@ -8,6 +8,7 @@ import os
 import tarfile
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path, PurePath, PurePosixPath
 
 from ....containers.engine import labels as names
@@ -16,7 +17,8 @@ from ....errors import NotFound, Unreachable
 from ....replacing import replace_file
 from ...host import ports
 from ...host.paths import INSTANCES, numbered, socket_path
-from ...proxy.placement import ProcessProxyHost, reason
+from ...proxy.front import file_names
+from ...proxy.placement import ProcessProxyHost, read_beside, reason
 from .create import RUN_DIR, USER, ContainerRecipe, proxy, same_place
 from .place import EngineObjects
 
@@ -60,6 +62,13 @@ class ContainerProxyHost(ABC):
 
     def write(self, text: str) -> None:
         replace_file(self.path, text)
+
+    def file(self, name: str) -> str:
+        return read_beside(self.path, name)
+
+    def put(self, files: Mapping[str, str]) -> None:
+        for name, text in files.items():
+            replace_file(self.path.with_name(name), text)
 
     @abstractmethod
     def require(self, bind: str, port: int) -> None: ...
@@ -170,21 +179,32 @@ class RemoteProxyHost(ContainerProxyHost):
         if container is not None:
             self.fill(container)
 
+    def put(self, files: Mapping[str, str]) -> None:
+        super().put(files)
+        container = self.container()
+        if container is not None:
+            self._copy(container, files)
+
     def fill(self, container: str) -> None:
+        beside = {name: self.file(name) for name in file_names(self.instance)}
+        self._copy(
+            container, {**{name: text for name, text in beside.items() if text}, self._config.name: self.config()}
+        )
+
+    def _copy(self, container: str, files: Mapping[str, str]) -> None:
         with self.place.engine.doing("copying the proxy's configuration"):
-            self.place.engine.api.put_archive(
-                container, RUN_DIR, _archive(self._home.name, self._config.name, self.config().encode())
-            )
+            self.place.engine.api.put_archive(container, RUN_DIR, _archive(self._home.name, files))
 
 
-def _archive(directory: str, name: str, content: bytes) -> bytes:
-    """Returns a tar with the directory, owned by the proxy's user, and one file in it."""
+def _archive(directory: str, files: Mapping[str, str]) -> bytes:
+    """Returns a tar with the directory, owned by the proxy's user, and the files in it."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         root = tarfile.TarInfo(directory)
         root.type, root.mode, root.uid, root.gid = tarfile.DIRTYPE, 0o700, USER, USER
         tar.addfile(root)
-        file = tarfile.TarInfo(f"{directory}/{name}")
-        file.size, file.mode, file.uid, file.gid, file.mtime = len(content), 0o600, USER, USER, int(time.time())
-        tar.addfile(file, io.BytesIO(content))
+        for name, text in files.items():
+            content, file = text.encode(), tarfile.TarInfo(f"{directory}/{name}")
+            file.size, file.mode, file.uid, file.gid, file.mtime = len(content), 0o600, USER, USER, int(time.time())
+            tar.addfile(file, io.BytesIO(content))
     return buffer.getvalue()

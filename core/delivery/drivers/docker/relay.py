@@ -39,12 +39,20 @@ class RelayTransport:
         self._relay = Relay(self._open, PYTHON, _connections.get(place))
 
     def http(
-        self, address: str, port: int, method: str, path: str, *, body: bytes | None = None, timeout: float = 2.0
+        self,
+        address: str,
+        port: int,
+        method: str,
+        path: str,
+        *,
+        unix: str = "",
+        body: bytes | None = None,
+        timeout: float = 2.0,
     ) -> tuple[int, bytes]:
         """Sends an HTTP request from the relay."""
         try:
             return self._place.patiently(
-                lambda: self._relay.http(address, port, method, path, body=body, timeout=timeout)
+                lambda: self._relay.http(address, port, method, path, unix=unix, body=body, timeout=timeout)
             )
         except Unreachable as error:
             raise OSError(error.message) from error

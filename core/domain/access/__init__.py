@@ -1,0 +1,1 @@
+"""How clients reach an environment, and who may change it."""
