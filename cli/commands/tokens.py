@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.access.clients import Token, TokenScope
-from ...core.domain.text.format import ago, moment
+from ...core.domain.access.clients import TokenScope
+from ...core.domain.text.format import ago
 from ..options import EnvironmentName, Output
 from ..session import command
-from ..text import diagnostics, output
+from ..text import diagnostics, output, shapes
 from ..text.output import Column, Format
 
 tokens = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Make, list and remove the tokens of clients.")
@@ -30,7 +30,7 @@ def ls(cockpit: Cockpit, environment: EnvironmentName = None, output_format: Out
     name = cockpit.environments.chosen(environment)
     found = cockpit.tokens.list(name)
     cells = [(each.name, each.scope, each.digest[:_DIGEST_CHARACTERS], ago(each.at), each.who) for each in found]
-    output.rows(output_format, _TOKENS, cells, map(_shape, found))
+    output.rows(output_format, _TOKENS, cells, map(shapes.token, found))
     if not found:
         diagnostics.note(f"nobody has a token for {name}", style="dim")
     return diagnostics.DONE
@@ -54,7 +54,7 @@ def add(
     """
     made = cockpit.tokens.add(cockpit.environments.chosen(environment), name, scope)
     if output_format is Format.JSON:
-        output.document({**_shape(made.token), "token": made.secret, "in_force": made.in_force})
+        output.document({**shapes.token(made.token), "token": made.secret, "in_force": made.in_force})
     else:
         output.line(made.secret)
     when = "in force" if made.in_force else "in force as soon as something is deployed"
@@ -73,17 +73,6 @@ def rm(cockpit: Cockpit, name: Name, environment: EnvironmentName = None) -> int
     ended = cockpit.tokens.remove(cockpit.environments.chosen(environment), name)
     diagnostics.note(f"{name} has no token for {ended.token.environment} any more", style="yellow")
     return diagnostics.DONE
-
-
-def _shape(token: Token) -> dict[str, Any]:
-    return {
-        "environment": token.environment,
-        "name": token.name,
-        "for": str(token.scope),
-        "digest": token.digest,
-        "at": moment(token.at),
-        "who": token.who,
-    }
 
 
 tokens.command("ls")(command(ls))

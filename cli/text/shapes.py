@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ...core.domain.access.clients import Token
 from ...core.domain.text.format import moment
 
 if TYPE_CHECKING:
@@ -674,6 +675,17 @@ def ci_workflow(workflow: Workflow) -> dict[str, Any]:
 
 def added_labels(added: AddedLabels) -> dict[str, int]:
     return asdict(added)
+
+
+def token(found: Token) -> dict[str, Any]:
+    return {
+        "environment": found.environment,
+        "name": found.name,
+        "for": str(found.scope),
+        "digest": found.digest,
+        "at": moment(found.at),
+        "who": found.who,
+    }
 
 
 def label_status(status: LabelStatus) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 from podium.cli.commands import replay
 from podium.cli.text import shapes
 from podium.core.delivery.replay.report import to_dict
+from podium.core.domain.access.clients import Token, TokenScope
 from podium.core.domain.attention import Need, Reason
 from podium.core.domain.containers import Container, Image, UnneededImage
 from podium.core.domain.delivery import (
@@ -99,6 +100,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
         Plan("e", "deploy", "", "", "", changes=(Change("a", "b", "c"),), versions=VersionChange("m", 1, None))
     ),
     "replay": replay.shape(to_dict(ReplayReport("e", "m", 2, 1, Verdict.PASS, (), 0.0))),
+    "token": shapes.token(Token("e", "billing", TokenScope.PREDICT, "0", "anna", 0.0)),
     "labels": shapes.label_status(LabelStatus("e", LabelCounts(0, 0, 0, 0, 0, 0, 0), (), False, True)),
     "kept_request": shapes.kept_request(KeptRequest(1, "a", 0.0, 1, 200)),
     "dispute": shapes.dispute(Dispute("a", 0, 1, "crm", 0, "other", 0.0)),
@@ -368,12 +370,15 @@ def test_help_of_every_command_shows_an_example(call: Call) -> None:
     for name in COMMANDS:
         done = call(name, "--help")
         assert done.code == 0
-        assert "-C" in done.out or name in ("alerts", "ci", "config", "feedback", "labels", "quarantine")
-        assert "Example:" in done.out or name in ("alerts", "ci", "config", "feedback", "quarantine"), name
+        assert "-C" in done.out or name in ("alerts", "ci", "config", "feedback", "labels", "quarantine", "tokens")
+        assert "Example:" in done.out or name in ("alerts", "ci", "config", "feedback", "quarantine", "tokens"), name
     for words in (
         ["config", "schema"],
         ["config", "show"],
         ["quarantine", "list"],
+        ["tokens", "ls"],
+        ["tokens", "add"],
+        ["tokens", "rm"],
         ["quarantine", "lift"],
         ["quarantine", "add"],
         *(["labels", each] for each in ("ls", "disputes", "import")),
