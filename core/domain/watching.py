@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Signals that every environment has. Units: requests/s, share 0..1, seconds, share of one core, bytes.
 SIGNALS = ("requests", "error_rate", "latency_p50", "latency_p95", "latency_p99", "cpu", "memory")
 # Those that a canary measures of each version by itself, and so may analyse.
-CANARY_SIGNALS = ("error_rate", "latency_p50", "latency_p95", "latency_p99")
+CANARY_SIGNALS = ("error_rate", "refused_rate", "latency_p50", "latency_p95", "latency_p99")
 # What a monitor can watch besides: restarts of replicas, and the seconds since the last request.
 MONITOR_SIGNALS = (*SIGNALS, "restarts", "no_traffic")
 # The target of a plan that prunes the state directory.

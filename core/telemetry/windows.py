@@ -13,17 +13,19 @@ QUANTILES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
 
 
 class Counts(Frozen):
-    """Totals since a proxy instance started: its requests, and those of them that failed."""
+    """Totals since a proxy instance started: its requests, those of them that failed, and those that were refused
+    (4xx)."""
 
     requests: int
     errors: int
+    refused: int = 0
 
     def since(self, before: Counts) -> Counts:
         """Returns what was counted since `before`. A count that went backwards shows a restart, which resets both:
         all that it has counted now is new."""
-        if self.requests < before.requests or self.errors < before.errors:
+        if self.requests < before.requests or self.errors < before.errors or self.refused < before.refused:
             return self
-        return Counts(self.requests - before.requests, self.errors - before.errors)
+        return Counts(self.requests - before.requests, self.errors - before.errors, self.refused - before.refused)
 
 
 class Reading(Frozen):
@@ -39,12 +41,14 @@ class Window(Frozen):
     requests: int
     errors: int
     latency: Buckets
+    refused: int = 0
 
     def value(self, signal: str) -> float | None:
         """Returns the signal's value (a share, or seconds); None where it was not measured, and for a signal that is
         not measured per server."""
-        if signal == "error_rate":
-            return min(1.0, self.errors / self.requests) if self.requests else None
+        if signal in ("error_rate", "refused_rate"):
+            number = self.errors if signal == "error_rate" else self.refused
+            return min(1.0, number / self.requests) if self.requests else None
         return quantile(self.latency, QUANTILES[signal]) if signal in QUANTILES else None
 
 
@@ -56,13 +60,14 @@ def window(before: Reading, after: Reading, slots: Collection[str] | None = None
     zero. A `before` without any counts compares with the start of everything.
     """
     known = {number for number, _ in before.counts} or {number for number, _ in after.counts}
-    requests, errors = 0, 0
+    requests, errors, refused = 0, 0, 0
     for (number, slot), now in after.counts.items():
         if number in known and (slots is None or slot in slots):
             counted = now.since(before.counts.get((number, slot), Counts(0, 0)))
             requests, errors = requests + counted.requests, errors + counted.errors
+            refused += counted.refused
     latency: Buckets = {}
     for slot in after.latency if slots is None else slots:
         if slot in before.latency:
             latency = add(latency, difference(after.latency.get(slot, {}), before.latency[slot]))
-    return Window(requests, errors, latency)
+    return Window(requests, errors, latency, refused)

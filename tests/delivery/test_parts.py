@@ -112,6 +112,63 @@ def test_latency_is_compared_and_nothing_measured_is_an_error() -> None:
     assert worst([]) is Verdict.ERROR
 
 
+def answered(requests: int, *, refused: int = 0, errors: int = 0) -> Window:
+    return Window(requests, errors, {}, refused)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "signals"),
+    [
+        (answered(300, refused=30), answered(5700), ["refused_rate"]),  # refuses what the version before takes
+        (answered(300, errors=30), answered(5700, errors=6), ["error_rate"]),
+        (answered(300, refused=300, errors=300), answered(5700), ["refused_rate", "error_rate"]),
+        (answered(300, refused=30), answered(5700, refused=570), []),  # clients send what both refuse
+        (answered(300), answered(5700, refused=570), []),
+        (answered(20, refused=1), answered(380), []),  # may be chance
+        (answered(5, refused=5), answered(0), []),  # nothing to compare with
+        (answered(0), answered(100), []),
+    ],
+)
+def test_every_class_of_answers_is_judged_beside_the_version_before(
+    new: Window, old: Window, signals: list[str]
+) -> None:
+    found = analysis.judge([], new, old)
+    assert [(each.name, each.verdict) for each in found] == [(signal, Verdict.FAIL) for signal in signals]
+    own = [AnalysisRule("refused_rate", at_most=1.0), AnalysisRule("error_rate", at_most=1.0)]
+    if new.requests >= 20:
+        assert [each.verdict for each in analysis.judge(own, new, old)] == [Verdict.PASS] * 2, (
+            "rules of one's own count"
+        )
+
+
+def test_versions_that_refuse_equally_often_are_rarely_told_apart() -> None:
+    """0.2 % of what a canary of 60 s at 5 % of 100 requests/s shows, of which it has three."""
+    import numpy as np
+
+    draws, chance = 4000, np.random.default_rng(14)
+    pairs = zip(chance.binomial(300, 0.05, draws), chance.binomial(5700, 0.05, draws), strict=True)
+    wrong = sum(
+        bool(analysis.judge([], answered(300, refused=int(a)), answered(5700, refused=int(b)))) for a, b in pairs
+    )
+    assert wrong <= 6  # 0.8 are expected at most; more than 6 come once in 100,000 times
+
+
+@pytest.mark.parametrize(
+    ("mine", "before", "verdict"),
+    [
+        ({"slow": 100.0}, {"slow": 100.0}, Verdict.INCONCLUSIVE),  # over the limit, as the version before
+        ({"slow": 100.0}, {"fast": 100.0, "slow": 100.0}, Verdict.FAIL),
+    ],
+)
+def test_a_machine_that_is_slow_for_both_versions_condemns_neither(
+    mine: dict[str, float], before: dict[str, float], verdict: Verdict
+) -> None:
+    new = window(reading(0, 0), reading(100, 0, **mine), ["v2-1"])
+    old = window(reading(0, 0), reading(100, 0, **before), ["v2-1"])
+    [result] = analysis.judge([AnalysisRule("latency_p95", at_most=0.05)], new, old)
+    assert result.verdict is verdict
+
+
 def test_counters_of_a_restarted_proxy_begin_at_nothing_all_together() -> None:
     seen = window(reading(500, 3), reading(10, 0), ["v2-1"])
     assert (seen.requests, seen.errors) == (10, 0)

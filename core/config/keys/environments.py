@@ -17,7 +17,7 @@ ANALYSIS = Section(
         Key(
             "signal",
             Choice(CANARY_SIGNALS),
-            "what is measured: error_rate, latency_p50, latency_p95 or latency_p99",
+            "what is measured: error_rate, refused_rate, latency_p50, latency_p95 or latency_p99",
             required=True,
         ),
         Key("at_most", Amount(), "highest value that passes"),

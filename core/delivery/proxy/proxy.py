@@ -203,10 +203,10 @@ class Proxy:
         }
 
     def counts(self) -> dict[tuple[int, str], Counts]:
-        """Returns, by instance number and server, the requests that the server got and those that failed: answered
-        with 5xx, or cut off."""
+        """Returns, by instance number and server, the requests that the server got, those that failed (answered with
+        5xx, or cut off) and those that it refused with 4xx."""
         return {
-            (number, stat.name): Counts(stat.requests, stat.errors_5xx + stat.failures)
+            (number, stat.name): Counts(stat.requests, stat.errors_5xx + stat.failures, stat.errors_4xx)
             for number, stats in self.readings().items()
             for stat in stats
             if stat.kind == "server"

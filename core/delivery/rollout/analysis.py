@@ -8,11 +8,17 @@ from ...domain.delivery import Replica
 from ...domain.project import AnalysisRule
 from ...domain.verdicts import CheckResult, Verdict
 from ...telemetry.scrape import scrape
-from ...telemetry.windows import Reading, Window
+from ...telemetry.windows import QUANTILES, Reading, Window
 from ..environment.runtime import EnvironmentRuntime
 
 # Fewer requests than this say nothing for certain about a share or a quantile.
 MIN_REQUESTS = 20
+# How likely a difference in refusals or errors is by chance, at most, for it to be held against a version. A canary is
+# judged a few times, and again and again while it is paused: all of that together has to stay below one in a hundred.
+MOST_BY_CHANCE = 2e-4
+# Latencies of two versions that differ by less than this share on a machine that is too slow for both are alike.
+_ALIKE = 0.5
+_CLASSES = {"refused_rate": "refused (4xx)", "error_rate": "failed (5xx, or cut off)"}
 
 
 def read(runtime: EnvironmentRuntime, replicas: Sequence[Replica] = ()) -> Reading:
@@ -21,9 +27,31 @@ def read(runtime: EnvironmentRuntime, replicas: Sequence[Replica] = ()) -> Readi
 
 
 def judge(rules: Sequence[AnalysisRule], new: Window, old: Window) -> list[CheckResult]:
-    """Returns one result per rule. Nothing measured is an error; too few requests are inconclusive; limits are
-    strict."""
-    return [_judge(rule, new, old) for rule in rules]
+    """Returns one result per rule, and one for each class of answers that no rule is about and of which the new
+    version certainly gives more than the version before. Nothing measured is an error; too few requests are
+    inconclusive; limits are strict."""
+    ruled = {rule.signal for rule in rules}
+    beside = (_beside(signal, new, old) for signal in _CLASSES if signal not in ruled)
+    return [*(_judge(rule, new, old) for rule in rules), *(result for result in beside if result is not None)]
+
+
+def _beside(signal: str, new: Window, old: Window) -> CheckResult | None:
+    """Returns that the new version refuses or fails more often than the version before did in the same time, by
+    Fisher's exact test; None while that may be chance."""
+    value, baseline = new.value(signal), old.value(signal)
+    if value is None or baseline is None or value <= baseline:
+        return None
+    number, before = round(value * new.requests), round(baseline * old.requests)
+    from scipy.stats import hypergeom
+
+    chance = float(hypergeom.sf(number - 1, new.requests + old.requests, number + before, new.requests))
+    if chance > MOST_BY_CHANCE:
+        return None
+    words = (
+        f"{signal}: {number} of {new.requests} requests {_CLASSES[signal]}, {before} of {old.requests} by the version"
+        f" before; by chance at most once in {1 / MOST_BY_CHANCE:,.0f} times"
+    )
+    return CheckResult(signal, Verdict.FAIL, words, value, baseline, rows=new.requests)
 
 
 def beyond_saving(rules: Sequence[AnalysisRule], new: Window, *, share: float) -> str:
@@ -66,7 +94,16 @@ def _judge(rule: AnalysisRule, new: Window, old: Window) -> CheckResult:
         words = f"{shown}, and {old.requests} to the version before: fewer than {MIN_REQUESTS}"
         return result(Verdict.INCONCLUSIVE, words)
     bad = (limit is not None and value > limit) or (rule.at_least is not None and value < rule.at_least)
+    if bad and _slow_both(rule, value, old):
+        words = f"{shown}; allowed {_bounds(rule, limit)}; so is the version before"
+        return result(Verdict.INCONCLUSIVE, words)
     return result(Verdict.FAIL if bad else Verdict.PASS, f"{shown}; allowed {_bounds(rule, limit)}")
+
+
+def _slow_both(rule: AnalysisRule, value: float, old: Window) -> bool:
+    """Tells whether a latency is over its limit while that of the version before is, too, and not much lower."""
+    before = old.value(rule.signal) if rule.signal in QUANTILES and old.requests >= MIN_REQUESTS else None
+    return before is not None and rule.at_most is not None and rule.at_most < before and value <= before * (1 + _ALIKE)
 
 
 def _bounds(rule: AnalysisRule, limit: float | None) -> str:

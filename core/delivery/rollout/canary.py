@@ -223,8 +223,6 @@ class Canary:
 
     def _measure(self, hold: _Hold) -> None:
         """Since the stage began. RunFailed at once when nothing that is still to come could save it."""
-        if not self._rules:
-            return
         after = self._reading()
         fresh, before = (window(hold.before, after, [row.slot for row in rows]) for rows in (self._new, self._old))
         hold.results, hold.requests = tuple(analysis.judge(self._rules, fresh, before)), fresh.requests
@@ -238,8 +236,8 @@ class Canary:
     def _judged(self, hold: _Hold) -> bool:
         """Whether the stage may go on, now that its time is over. An error is measured again; inconclusive begins to
         wait for a person."""
-        verdict = hold.verdict if self._rules else Verdict.PASS
-        words = hold.words or "nothing is analysed"
+        verdict = hold.verdict if self._rules or hold.results else Verdict.PASS
+        words = hold.words or "no more is refused or fails than before"
         if verdict is Verdict.ERROR and hold.retries < MAX_RETRIES:
             hold.retries += 1
             hold.deadline = time.monotonic() + min(RETRY_INTERVAL, max(hold.stage.hold, MEASURE_INTERVAL))
