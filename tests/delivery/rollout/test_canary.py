@@ -239,6 +239,17 @@ def test_what_cannot_be_saved_does_not_wait_for_its_time(world: World) -> None:
     assert [each.word for each in world.journal.verdicts.of("tiny", 2)] == ["quarantined", "canary fail"]
 
 
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_version_that_refuses_what_the_one_before_takes_goes_back_without_any_rule(world: World, status: int) -> None:
+    with promotion(world, strategy(50, interval=2.0, rules=()), example=False, status=status) as going:
+        with Load(world.port, rate=60.0):
+            assert going.ended() is DeploymentState.FAILED
+    signal = "refused_rate" if status == 400 else "error_rate"
+    assert f"ends in fail at 50 %: {signal}: " in str(going.error), "and says of how many requests"
+    assert world.answers() == "1"
+    assert world.journal.quarantine.find("tiny", 2) is not None
+
+
 def test_podium_yaml_may_keep_a_failed_canary_out_of_quarantine_and_its_plan_warns(world: World) -> None:
     kind = replace(strategy(50, interval=scaled(60.0)), quarantine_failed_canary=False)
     with promotion(world, kind, example=False, status=500) as going, Load(world.port):
