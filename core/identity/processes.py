@@ -52,6 +52,17 @@ def alive(pid: int | None, started: float | None) -> bool:
     return now is not None and (now % 1 == started % 1 or abs(now - started) <= _TOLERANCE)
 
 
+def state(pid: int) -> str:
+    """Returns the letter of a process's state as ps shows it (T: stopped by a signal); empty where it cannot be
+    told."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - as above
+            stat = file.read()
+    except OSError:
+        return ""
+    return stat[stat.rfind(b")") + 2 :][:1].decode("ascii", "replace")
+
+
 @cache
 def _boot() -> int:
     """Returns a number for this boot: after the next one the same pid may start at the same tick."""

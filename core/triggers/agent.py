@@ -248,6 +248,7 @@ def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
         Job("commits", 60.0, jobs.KeptCommits()),
         Job("ci", 2.0, inbox, inbox.close),
         Job("health", 1.0, jobs.Healing(say)),
+        Job("halted processes", 0.25, jobs.EndingHalted(say)),
         Job("signals", 1.0, jobs.Sampling()),
         Job("monitors", 2.0, jobs.Monitoring(say, light=True)),
         Job("monitors of rows", 5.0, jobs.Monitoring(say, light=False)),

@@ -17,6 +17,7 @@ from .troubles import note
 
 if TYPE_CHECKING:
     from ..alerts.sender import Sender as Notifier
+    from ..delivery.environment.halted import Halted
     from ..hosting.sender import Sender
 
 Say = Callable[[str], None]
@@ -119,6 +120,24 @@ class Healing:
         for name in self._trouble.keys() - project.environments.keys():
             del self._trouble[name]
             note(journal, name, "")
+
+
+class EndingHalted:
+    """Ends processes of environments that are found stopped twice in a row, so that their connections go elsewhere."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._seen: dict[str, Halted] = {}
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        from ..delivery.environment import halted
+
+        seen, self._seen = self._seen, {}
+        for name, environment in project.environments.items():
+            found = self._seen[name] = halted.halted(project, journal, environment)
+            again = {each: what for each, what in found.items() if each in seen.get(name, {})}
+            for line in halted.end(environment, again):
+                self._say(line)
 
 
 class Sampling:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 from ...domain.delivery import Replica
 from ...domain.project import AnalysisRule
@@ -42,9 +43,10 @@ def _beside(signal: str, new: Window, old: Window) -> CheckResult | None:
     if value is None or baseline is None or value <= baseline:
         return None
     number, before = round(value * new.requests), round(baseline * old.requests)
-    from scipy.stats import hypergeom
+    from scipy import stats
 
-    chance = float(hypergeom.sf(number - 1, new.requests + old.requests, number + before, new.requests))
+    both = cast(Any, stats).hypergeom(new.requests + old.requests, number + before, new.requests)
+    chance = float(both.sf(number - 1))
     if chance > MOST_BY_CHANCE:
         return None
     words = (
