@@ -21,6 +21,7 @@ from .base import PodiumScreen
 from .cells.monitors import (
     alert_columns,
     by_weight,
+    course_lines,
     drift_columns,
     histogram_lines,
     loop_columns,
@@ -28,6 +29,8 @@ from .cells.monitors import (
     monitor_lines,
     monitor_text,
 )
+
+_COURSE_LINES, _MOST_COURSE_LINES = 6, 14
 
 
 class MonitorsScreen(PodiumScreen):
@@ -157,14 +160,17 @@ class MonitorsScreen(PodiumScreen):
         facts.set_lines(self._lines(row) if row is not None else ())
 
     def _lines(self, row: MonitorView) -> list[Line]:
-        lines = monitor_lines(row.status, row.past, self.glyphs, self.podium.clock())
+        lines = monitor_lines(row.status, self.podium.clock(), self.glyphs)
+        size = self.query_one("#facts", TextPane).size
+        opened, width = self.has_class("-bins"), size.width - 2
+        height = max(_COURSE_LINES, size.height) if opened else _COURSE_LINES
+        course = course_lines(row.status, row.course, width, min(height, _MOST_COURSE_LINES), self.glyphs)
         column = self.columns.current
-        if column is None or column.histogram is None:
-            return lines
-        width = self.query_one("#facts", TextPane).size.width - 2
-        bins = histogram_lines(column.column, column.histogram, width, self.glyphs)
-        # Where a column was opened, its distributions come first: a low screen has room for them alone.
-        return [*bins, (("", ""),), *lines] if self.has_class("-bins") else [*lines, (("", ""),), *bins]
+        drawn = [] if column is None else [column.histogram] if column.histogram is not None else []
+        bins = [line for each in drawn for line in histogram_lines(column.column, each, width, self.glyphs)]
+        # Where a column or a monitor was opened, what is drawn of it comes first: a low screen has room for that alone.
+        parts = [lines, course, bins] if not opened else [bins, lines, course] if bins else [course, lines]
+        return [line for part in parts if part for line in (*part, (("", ""),))][:-1]
 
     def pass_time(self) -> None:
         self.show()

@@ -13,7 +13,8 @@ from typing import Any
 
 from ..core.cockpit import Cockpit
 from ..core.domain.frozen import Frozen
-from ..core.domain.monitoring import Measurement, MonitorStatus
+from ..core.domain.monitoring import MonitorStatus
+from ..core.domain.monitors.courses import Course
 from ..core.domain.watching import SIGNALS
 from .pool import FAST, SLOW
 
@@ -59,10 +60,10 @@ class RunsView(Frozen):
 
 
 class MonitorView(Frozen):
-    """A monitor with its last measurements, oldest first."""
+    """A monitor with its course."""
 
     status: MonitorStatus
-    past: tuple[Measurement, ...] = ()
+    course: Course = field(default=Course())
 
 
 def _project(cockpit: Cockpit) -> ProjectView:
@@ -105,12 +106,12 @@ VERDICTS = Query("verdicts", lambda cockpit: cockpit.models.verdicts(), every=1.
 
 
 def monitors(now: Callable[[], float]) -> Query:
-    """Every monitor, with what it measured lately, oldest first."""
+    """Every monitor, with what it measured lately."""
 
     def read(cockpit: Cockpit) -> tuple[MonitorView, ...]:
         end = now()
         return tuple(
-            MonitorView(each, tuple(cockpit.monitors.series(each.name, end - MONITOR_SECONDS, end)[-MONITOR_POINTS:]))
+            MonitorView(each, cockpit.monitors.course(each.name, end - MONITOR_SECONDS, end, points=MONITOR_POINTS))
             for each in cockpit.monitors.list()
         )
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Silence,
         SinkStatus,
     )
+    from ...core.domain.monitors.courses import Course
     from ...core.domain.plans import Plan
     from ...core.domain.repair import Difference
     from ...core.domain.runs import Run, Step
@@ -764,6 +765,17 @@ def measurement(found: Measurement) -> dict[str, Any]:
         "columns": [measured_column(each) for each in found.columns],
         "warnings": list(found.warnings),
         "message": found.message,
+    }
+
+
+def course_of(found: Course) -> dict[str, Any]:
+    """What a monitor measured before, without columns, and the versions that began to serve meanwhile."""
+    kept = ("at", "value", "low", "high", "critical", "baseline", "version", "rows")
+    return {
+        "course": [{name: each for name, each in measurement(one).items() if name in kept} for one in found.past],
+        "deployments": [
+            {"at": moment(each.at), "how": each.how.value, "version": each.version} for each in found.marks
+        ],
     }
 
 

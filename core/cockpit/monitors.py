@@ -10,7 +10,11 @@ from .opened import OpenProject
 
 if TYPE_CHECKING:
     from ..domain.monitoring import Measurement, MonitorStatus
+    from ..domain.monitors.courses import Course
     from ..domain.project import MonitorSpec
+
+# What a page shows of what was measured before.
+COURSE_SECONDS = 30 * 86_400.0
 
 
 class Monitors:
@@ -32,6 +36,15 @@ class Monitors:
         measurement of each hour is kept. Raises NotFound if podium.yaml has no such monitor."""
         return self._opened.journal.measurements.series(self._named(name).name, start, end)
 
+    def course(self, name: str, start: float, end: float, *, points: int = 500) -> Course:
+        """Returns what a monitor measured in [start, end] (seconds since the epoch) in at most `points` measurements,
+        and the versions that began to serve meanwhile. Raises NotFound if podium.yaml has no such monitor."""
+        from ..domain.monitors.courses import course
+
+        monitor, journal = self._named(name), self._opened.journal
+        past = journal.measurements.series(monitor.name, start, end)
+        return course(past, journal.ledger.between(monitor.environment, start, end), points)
+
     def evaluate_now(self, *names: str) -> Sequence[Measurement]:
         """Evaluates monitors now, all of podium.yaml without a name, and returns what was measured; it is stored as the
         agent's measurements are. What reads rows runs in a child process, for minutes at most. Raises NotFound for a
@@ -43,11 +56,12 @@ class Monitors:
         return evaluate(self._opened.config, self._opened.journal, wanted)
 
     def page(self, measurement: Measurement) -> str:
-        """Returns a measurement as a page of HTML that needs nothing else. Raises NotFound if podium.yaml has its
-        monitor no more."""
+        """Returns a measurement as a page of HTML that needs nothing else, with its monitor's course of the last
+        30 days. Raises NotFound if podium.yaml has its monitor no more."""
         from ..monitoring.report.page import page
 
-        return page(self._opened.config.name, self.get(measurement.monitor), measurement)
+        course = self.course(measurement.monitor, measurement.at - COURSE_SECONDS, measurement.at)
+        return page(self._opened.config.name, self.get(measurement.monitor), measurement, course)
 
     def _status(self, monitor: MonitorSpec) -> MonitorStatus:
         from ..monitoring.status import status

@@ -129,6 +129,15 @@ class Ledger:
         rows = self._database.all(sql, (environment, limit))
         return [_deployment(row) for row in rows]
 
+    def between(self, environment: str, start: float, end: float, limit: int = 500) -> list[Deployment]:
+        """Returns the deployments of an environment that succeeded and ended in [start, end] (seconds since the epoch),
+        oldest first; of more than `limit` the newest."""
+        sql = (
+            f"SELECT {_COLUMNS} FROM deployments WHERE environment = ? AND state = 'succeeded'"  # noqa: S608
+            " AND coalesce(ended, at) BETWEEN ? AND ? ORDER BY id DESC LIMIT ?"
+        )
+        return [_deployment(row) for row in reversed(self._database.all(sql, (environment, start, end, limit)))]
+
     def of_run(self, run_id: int) -> list[Deployment]:
         """Returns the deployments that a run made, oldest first."""
         sql = f"SELECT {_COLUMNS} FROM deployments WHERE run_id = ? ORDER BY id"  # noqa: S608 - constant columns

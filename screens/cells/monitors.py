@@ -15,6 +15,7 @@ from ...core.domain.monitoring import (
     Measurement,
     MonitorStatus,
 )
+from ...core.domain.monitors.courses import Course
 from ...core.domain.text import format as fmt
 from ...core.domain.text import measures
 from ...tui.glyphs import Glyphs
@@ -71,7 +72,7 @@ def monitor_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) ->
 
     def chart(row: MonitorView, width: int) -> Cell:
         cells = min(width, _CHART)
-        values = [each.value for each in row.past]
+        values = [each.value for each in row.course.past]
         return ((sparkline(values, cells, glyphs()), "accent"),)
 
     def coming(row: MonitorView) -> Cell:
@@ -102,8 +103,8 @@ def monitor_text(row: MonitorView) -> str:
     return f"{row.status.name} {row.status.environment} {row.status.what} {row.status.state or ''}"
 
 
-def monitor_lines(status: MonitorStatus, past: Sequence[Measurement], glyphs: Glyphs, now: float) -> list[Line]:
-    """Returns what is known of a monitor: its last measurement, its alerts, its course."""
+def monitor_lines(status: MonitorStatus, now: float, glyphs: Glyphs) -> list[Line]:
+    """Returns what is known of a monitor: its last measurement and its alerts."""
     last = status.last
     lines: list[Line] = [
         ((f"{status.what} of {status.environment}", "text!"),),
@@ -119,9 +120,70 @@ def monitor_lines(status: MonitorStatus, past: Sequence[Measurement], glyphs: Gl
     lines += [((f"{glyphs['warn']} {each}", "warn"),) for each in last.warnings]
     if last.value is not None and last.message:
         lines.append(((last.message, "muted"),))
-    if len(past) > 1:
-        lines.append((("course ", "muted"), (sparkline([each.value for each in past], 48, glyphs), "accent")))
     return lines
+
+
+def course_lines(status: MonitorStatus, course: Course, width: int, height: int, glyphs: Glyphs) -> list[Line]:
+    """Returns the course of a monitor as `height` lines: its values with their intervals, the value when the version
+    was promoted, the versions that began to serve, and the times at both ends. Nothing before the second value."""
+    if course.bounds is None or sum(each.value is not None for each in course.past) < 2:
+        return []
+    low, high = course.bounds
+    names = (_written(status, high), _written(status, low))
+    label = max(map(len, names))
+    room, rows = max(8, width - label - 3), max(2, height - 2)
+    cells = course.cells(room)
+
+    def row(amount: float) -> int:
+        return rows - 1 - round((amount - low) / (high - low) * (rows - 1)) if high > low else rows // 2
+
+    lines: list[Line] = []
+    for place in range(rows):
+        name = names[0] if place == 0 else names[1] if place == rows - 1 else ""
+        drawn = [_point(each, place, row, glyphs) for each in cells]
+        lines.append(((f"{name:>{label}} {glyphs['track']}", "muted"), *_joined(drawn)))
+    return [*lines, _marks_line(course, label, room, glyphs), _times_line(course, label, room)]
+
+
+def _point(each: Measurement | None, place: int, row: Callable[[float], int], glyphs: Glyphs) -> Span:
+    """Returns one cell of a course: a value, a part of its interval, or what it was when promoted."""
+    if each is None or each.value is None:
+        return (" ", "")
+    if row(each.value) == place:
+        return (glyphs["run"], "accent")
+    if each.low is not None and each.high is not None and row(each.high) <= place <= row(each.low):
+        return (glyphs["track"], "muted")
+    return (glyphs["dot"], "faint") if each.baseline is not None and row(each.baseline) == place else (" ", "")
+
+
+def _joined(cells: Sequence[Span]) -> list[Span]:
+    """Returns spans of which neighbours of one role are one."""
+    found: list[Span] = []
+    for text, role in cells:
+        if found and found[-1][1] == role:
+            found[-1] = (found[-1][0] + text, role)
+        else:
+            found.append((text, role))
+    return found
+
+
+def _marks_line(course: Course, label: int, room: int, glyphs: Glyphs) -> Line:
+    """Returns the line below a course on which each version stands where it began to serve; one for which there is no
+    room has its glyph alone."""
+    line = [" "] * room
+    marked = course.marked(room)
+    for place, mark in marked.items():
+        after = min((each for each in marked if each > place), default=room)
+        text = f"{glyphs['up']}v{mark.version}"
+        text = text if len(text) < after - place or (after == room and len(text) <= room - place) else text[:1]
+        line[place : place + len(text)] = text
+    return ((" " * (label + 2), ""), ("".join(line), "ok"))
+
+
+def _times_line(course: Course, label: int, room: int) -> Line:
+    first, last = fmt.local(course.start), fmt.local(course.end)
+    text = f"{first}{last.rjust(max(1, room - len(first)))}" if len(first) + len(last) < room else last.rjust(room)
+    return ((" " * (label + 2), ""), (text, "faint"))
 
 
 def _value_line(status: MonitorStatus, last: Measurement, now: float) -> Line:

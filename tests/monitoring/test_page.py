@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
+from podium.core.domain.delivery import How
 from podium.core.domain.monitoring import ColumnMeasurement, Histogram, Measurement, MonitorKind, MonitorStatus
+from podium.core.domain.monitors.courses import Course, Mark
 from podium.core.monitoring.report.drawing import histogram
 from podium.core.monitoring.report.page import page
 
@@ -53,7 +56,7 @@ def read(text: str) -> Reader:
 
 
 def test_nothing_of_it_runs_or_is_loaded() -> None:
-    text = page(HOSTILE, STATUS, FOUND)
+    text = page(HOSTILE, STATUS, FOUND, Course())
     found = read(text)
     assert not {"script", "img", "link", "iframe", "object"} & set(found.tags)
     assert not [name for name, _ in found.attributes if name.startswith("on") or name in ("src", "href", "style=")]
@@ -65,7 +68,7 @@ def test_nothing_of_it_runs_or_is_loaded() -> None:
 
 
 def test_columns_are_in_order_of_how_unlikely_they_are() -> None:
-    found = read(page("shop", STATUS, FOUND))
+    found = read(page("shop", STATUS, FOUND, Course()))
     titles = [text for tag, text in zip(found.tags, found.texts, strict=False) if tag]
     joined = " ".join(titles)
     assert found.tags.count("section") == 3 and found.tags.count("svg") == 2
@@ -83,4 +86,26 @@ def test_a_histogram_has_a_bar_for_each_bin_and_says_its_figures() -> None:
 
 def test_a_measurement_without_a_value_is_a_page_too() -> None:
     nothing = Measurement("m", "production", MonitorKind.DRIFT, 0.0, None, message="no request was captured")
-    assert "no request was captured" in page("shop", STATUS, nothing)
+    assert "no request was captured" in page("shop", STATUS, nothing, Course())
+
+
+def test_a_course_has_each_value_its_interval_and_the_versions_that_began_to_serve() -> None:
+    quality = MonitorStatus("m", HOSTILE, MonitorKind.QUALITY, "roc_auc on labelled requests", measure="roc_auc")
+    begin, hour = 1_800_000_000.0, 3600.0
+    past = tuple(
+        replace(FOUND, at=begin + hour * n, value=value, low=0.6, high=0.9, baseline=0.8, version=3, columns=())
+        for n, value in enumerate((0.71, 0.72, None, 0.73))
+    )
+    course = Course(past, (Mark(begin + 2 * hour, 4, How.PROMOTE),))
+    text = page(HOSTILE, quality, past[-1], course)
+    found = read(text)
+    told = " ".join(found.texts)
+    assert found.tags.count("circle") == 3, "a measurement without a value is no point"
+    assert "0.7100 (0.6000 … 0.9000), v3" in told and "promote v4" in told and "v4" in found.texts
+    assert found.tags.count("polygon") == 1 and ("class", "promoted") in found.attributes
+    assert not {"script", "img"} & set(found.tags)
+
+
+def test_one_value_has_no_course() -> None:
+    assert "circle" not in read(page("shop", STATUS, FOUND, Course((FOUND,)))).tags
+    assert "circle" not in read(page("shop", STATUS, FOUND, Course((FOUND, FOUND)))).tags, "nor two at one moment"

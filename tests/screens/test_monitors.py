@@ -172,3 +172,24 @@ def test_enter_on_an_alert_that_needs_somebody_goes_to_its_monitor(measured: See
         assert screen.title_id == "monitors" and screen.monitors.current.status.name == "input-drift"
 
     drive(make_app(measured, screen="overview"), script, size=(120, 40))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("plain", [False, True])
+def test_quality_over_time_has_its_intervals_and_the_versions_that_began_to_serve(
+    measured: SeededCockpit, size: tuple[int, int], plain: bool
+) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        await pilot.press("G", "enter")
+        await settled(pilot)
+        shown = text(pilot.app)
+        value, interval, began = ("*", "|", "^v3") if plain else ("●", "│", "▲v3")
+        drawn = [line for line in shown.splitlines() if value in line and interval in line]
+        assert began in shown and len(drawn) >= 3
+        assert "0.7800" in shown and "2025-11-13 10:10" in shown and "2025-11-23 10:10" in shown
+        await pilot.press("q")
+        await settled(pilot)
+        assert pilot.app.podium_screen.pane.id == "monitors"
+
+    drive(make_app(measured, screen="monitors", plain=plain), script, size=size)

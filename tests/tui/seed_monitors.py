@@ -14,6 +14,7 @@ monitors:
   input-drift: {environment: production, drift: psi, reference: data/train.parquet, window: 1000, every: 1h}
   errors: {environment: production, signal: error_rate, every: 1m}
   age: {environment: production, freshness: model}
+  quality: {environment: production, quality: roc_auc, gate: quality, every: 6h}
 alerts:
   input-drift: {monitor: input-drift, false_alarms: 1/month, severity: critical}
   errors: {monitor: errors, above: 0.05}
@@ -34,6 +35,8 @@ def seed_monitors(cockpit: SeededCockpit) -> None:
         journal.measurements.add(_drift(at, drift))
         journal.measurements.add(_errors(at, 0.002))
         evaluate(cockpit.project.config, journal, at)
+    for at in range(40, -1, -1):
+        journal.measurements.add(_quality(NOW - at * 6 * HOUR, 0.74 - 0.002 * (40 - at) if at > 6 else 0.75))
     journal.measurements.add(replace(_errors(NOW - 60, 0.0), value=None, message="no request came in 60s"))
     evaluate(cockpit.project.config, journal, NOW - 60)
 
@@ -50,6 +53,13 @@ def _drift(at: float, value: float) -> Measurement:
         "input-drift", "production", MonitorKind.DRIFT, at, value, at - HOUR, at, 1000,
         critical=0.05, p_value=0.0012, version=3, columns=columns,
         warnings=("the reference has 900 rows, fewer than the window",),
+    )  # fmt: skip
+
+
+def _quality(at: float, value: float) -> Measurement:
+    return Measurement(
+        "quality", "production", MonitorKind.QUALITY, at, value, at - HOUR, at, 800,
+        low=value - 0.03, high=value + 0.03, baseline=0.74, version=3,
     )  # fmt: skip
 
 

@@ -12,8 +12,10 @@ import typer
 
 from ....core.cockpit import Cockpit
 from ....core.domain.monitoring import ColumnMeasurement, Measurement, MonitorKind, MonitorStatus
+from ....core.domain.monitors.courses import Course
 from ....core.domain.text import measures, one_line
-from ....core.domain.text.format import ago, number, until
+from ....core.domain.text.durations import parse_duration
+from ....core.domain.text.format import ago, local, number, until
 from ....core.errors import PodiumError, UsageError
 from ...completion import complete_monitor
 from ...options import Output
@@ -57,18 +59,46 @@ _COLUMNS = (
     Column("NOW"),
     Column("MESSAGE", flexible=True),
 )
+_COURSE = (
+    Column("AT"),
+    Column("VERSION"),
+    Column("VALUE", right=True),
+    Column("INTERVAL"),
+    Column("NOTE", flexible=True),
+)
+# Rows of a course that are written at most, beside those of deployments; JSON has all of it.
+_COURSE_ROWS = 20
+_COURSE_SECONDS = 30 * 86_400.0
 
 
-def monitors(cockpit: Cockpit, monitor: Name = None, output_format: Output = Format.TABLE) -> int:
-    """List the monitors with what each measured last, or show one with its columns.
+def _seconds(text: str) -> float:
+    """Returns the length of `--since`. Raises UsageError."""
+    found = parse_duration(str(text))
+    if not found:
+        raise UsageError(f"{text!r} is no length of time", hint="say 12h, 7d or 90d")
+    return found
+
+
+def monitors(
+    cockpit: Cockpit,
+    monitor: Name = None,
+    since: Annotated[
+        float,
+        typer.Option("--since", metavar="TIME", parser=_seconds, help="How far back the course of one goes."),
+    ] = _COURSE_SECONDS,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """List the monitors with what each measured last, or show one with its course and its columns.
 
     \b
     Example:
       podium monitors
+      podium monitors quality --since 7d
       podium monitors input-drift -o json
     """
     if monitor is not None:
-        _one(cockpit.monitors.get(monitor), output_format)
+        now = time.time()
+        _one(cockpit.monitors.get(monitor), cockpit.monitors.course(monitor, now - since, now), output_format)
         return diagnostics.DONE
     found = cockpit.monitors.list()
     output.rows(output_format, _MONITORS, [_row(each) for each in found], map(shapes.monitor, found))
@@ -139,13 +169,36 @@ def _tables(cockpit: Cockpit, found: Sequence[Measurement], wanted: Format) -> N
         _measurement(cockpit.monitors.get(each.monitor), each, wanted)
 
 
-def _one(status: MonitorStatus, wanted: Format) -> None:
+def _one(status: MonitorStatus, course: Course, wanted: Format) -> None:
     if wanted is Format.JSON:
-        output.document({**shapes.monitor(status), "measurement": status.last and shapes.measurement(status.last)})
+        last = status.last and shapes.measurement(status.last)
+        output.document({**shapes.monitor(status), "measurement": last, **shapes.course_of(course)})
     elif status.last is None:
         output.pairs([("monitor", status.name), ("what", status.what), ("value", "not measured yet")])
     else:
         _measurement(status, status.last, wanted)
+        if wanted is Format.TABLE:
+            _course(status, course)
+
+
+def _course(status: MonitorStatus, course: Course) -> None:
+    """Writes the course of a monitor: a row for each stretch of time, and for each version that began to serve."""
+    if len([each for each in course.past if each.value is not None]) < 2:
+        return
+    shown = [(each.at, _course_row(status, each)) for each in course.cells(_COURSE_ROWS) if each is not None]
+    shown += [(mark.at, (local(mark.at), f"v{mark.version}", "", "", str(mark.how))) for mark in course.marks]
+    output.line()
+    output.rows(Format.TABLE, _COURSE, [row for _, row in sorted(shown, key=lambda each: each[0])], ())
+
+
+def _course_row(status: MonitorStatus, each: Measurement) -> tuple[str, ...]:
+    return (
+        local(each.at),
+        "" if each.version is None else f"v{each.version}",
+        measures.value(status.kind, status.measure, each.value),
+        measures.interval(each, status.measure),
+        "" if each.baseline is None else f"{measures.value(status.kind, status.measure, each.baseline)} when promoted",
+    )
 
 
 def _measurement(status: MonitorStatus, found: Measurement, wanted: Format) -> None:

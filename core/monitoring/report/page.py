@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from html import escape
 
 from ...domain.monitoring import ColumnMeasurement, Measurement, MonitorStatus
+from ...domain.monitors.courses import Course
 from ...domain.text import measures, one_line
 from ...domain.text.format import moment, number
 from ...version import VERSION
+from .course import drawing
 from .drawing import histogram
 
 # Nothing is loaded and nothing runs, whatever a column is called.
@@ -31,6 +33,10 @@ dd { margin: 0; font-size: 1.1rem; font-variant-numeric: tabular-nums; }
 .column p { margin: .2rem 0; font-size: .9rem; font-variant-numeric: tabular-nums; } .beyond { color: var(--bad); }
 svg { width: 100%; height: auto; } svg text { font-size: 9px; fill: currentColor; }
 .before { fill: var(--before); } .now { fill: var(--now); } .base { stroke: var(--line); }
+.course { margin: 1rem 0; } .course svg text { font-size: 12px; } polyline { fill: none; }
+polyline.course { stroke: var(--now); stroke-width: 1.5; } .band { fill: var(--now); opacity: .15; }
+.spread { stroke: var(--now); opacity: .4; } .promoted { stroke: var(--before); stroke-dasharray: 5 4; }
+.mark { stroke: currentColor; opacity: .5; } svg .mark + text { font-weight: bold; }
 .key::before { content: ""; display: inline-block; width: .8em; height: .8em; margin-right: .4em;
   background: var(--c); }
 footer { margin-top: 2rem; font-size: .8rem; opacity: .75; }
@@ -38,8 +44,8 @@ footer { margin-top: 2rem; font-size: .8rem; opacity: .75; }
 """
 
 
-def page(project: str, status: MonitorStatus, found: Measurement) -> str:
-    """Returns the page of a measurement."""
+def page(project: str, status: MonitorStatus, found: Measurement, course: Course) -> str:
+    """Returns the page of a measurement, and of what was measured before."""
     title = f"{status.name} on {found.environment}: {status.what}"
     return "".join(
         (
@@ -50,6 +56,7 @@ def page(project: str, status: MonitorStatus, found: Measurement) -> str:
             f"<h1>{_text(status.name)}</h1><p>{_text(status.what)}, {_text(found.environment)}, {_text(project)}</p>",
             _facts(status, found),
             "".join(f'<p class="note">{_text(each)}</p>' for each in (found.message, *found.warnings) if each),
+            _course(status, course),
             _columns(found.columns),
             f"<footer>Podium {_text(VERSION)}, {_text(moment(found.at) or '')}</footer></body></html>\n",
         )
@@ -78,6 +85,15 @@ def _facts(status: MonitorStatus, found: Measurement) -> str:
     ]
     shown = "".join(f"<div><dt>{_text(name)}</dt><dd>{_text(text)}</dd></div>" for name, text in facts if text)
     return f'<dl class="facts">{shown}</dl>'
+
+
+def _course(status: MonitorStatus, course: Course) -> str:
+    drawn = drawing(course, lambda amount: measures.value(status.kind, status.measure, amount))
+    if not drawn:
+        return ""
+    promoted = any(each.baseline is not None for each in course.past)
+    keys = ["its course", *(["when promoted: dashed"] if promoted else []), *(["versions"] if course.marks else [])]
+    return f'<section class="column course"><h2>{_text(", ".join(keys))}</h2>{drawn}</section>'
 
 
 def _columns(columns: Iterable[ColumnMeasurement]) -> str:
