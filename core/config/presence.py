@@ -31,8 +31,9 @@ def missing(project: Project) -> list[Problem]:
 
 def _missing(project: Project, pipeline: Pipeline, step: StepSpec) -> Iterator[Problem]:
     at = f"pipelines.{pipeline.name}.steps.{step.name}"
+    written = _of_datasets(pipeline, step)
     for index, path in enumerate(step.inputs):
-        if not has_placeholder(path) and not (project.root / path).exists():
+        if not has_placeholder(path) and path not in written and not (project.root / path).exists():
             hint = "write it, or have an earlier step that this one `needs` put it into `outputs`"
             yield Problem(_FILE, step.line, 1, f"{at}.inputs[{index}]", f"`{path}` does not exist", hint)
     build = step.container.build if step.container is not None else ""
@@ -40,7 +41,7 @@ def _missing(project: Project, pipeline: Pipeline, step: StepSpec) -> Iterator[P
         yield Problem(_FILE, step.line, 1, f"{at}.build", f"there is no directory `{build}`", "put a Dockerfile there")
     gate = project.gates.get(str(step.options.get("gate", ""))) if step.uses == "gate" else None
     for path, what in _of_gate(gate) if gate is not None else ():
-        if not (project.root / path).exists():
+        if path not in written and not (project.root / path).exists():
             words = f"`{path}`, {what} of gate `{step.options['gate']}`, does not exist, and no step before writes it"
             yield Problem(_FILE, step.line, 1, f"{at}.gate", words)
 
@@ -52,6 +53,12 @@ def _of_gate(gate: Gate) -> Iterator[tuple[str, str]]:
         yield gate.series.history, "the history"
     for path in dict.fromkeys(check.metric.rpartition(":")[0] for check in gate.checks if is_function(check.metric)):
         yield path, "a metric"
+
+
+def _of_datasets(pipeline: Pipeline, step: StepSpec) -> set[str]:
+    """Returns the files that steps `dataset` before the step write."""
+    before = (pipeline.steps[name] for name in _before(pipeline.steps, step))
+    return {str(each.options.get(key, "")) for each in before if each.uses == "dataset" for key in ("output", "test")}
 
 
 def _after_a_command(pipeline: Pipeline, step: StepSpec) -> bool:

@@ -501,6 +501,8 @@ class MonitorSpec(Frozen):
     """How many of the latest requests are looked at, None where `window` says it."""
     window: float | None = None
     """The seconds that are looked at, None where `rows` says it."""
+    at_least: int = 1
+    """Of fewer rows nothing is measured."""
     of: str = "inputs"
     """What a drift is of: `inputs` or `predictions`."""
     reference: ReferenceSpec = ReferenceSpec()

@@ -30,6 +30,11 @@ class RequestFrame:
     """The columns of ABOUT; `number` is that of the request in the store, `at` is in seconds since the epoch.
     `prediction` and `label` are numbers or text where all are, else objects; a label that is not known is missing."""
 
+    def newest(self, rows: int) -> RequestFrame:
+        """Returns the newest rows, at most so many. A request has several; the oldest of them may be cut."""
+        inputs, about = cast("Any", self.inputs), cast("Any", self.about)
+        return self if len(about) <= rows else RequestFrame(inputs.iloc[-rows:], about.iloc[-rows:])
+
     def joined(self) -> DataFrame:
         """Returns one table of both. An input that is called like a column of ABOUT gets INPUT before its name."""
         inputs = self.inputs.rename(columns={name: f"{INPUT}{name}" for name in self.inputs.columns if name in ABOUT})

@@ -62,10 +62,11 @@ def measure(moment: Moment) -> Measurement:
     with LabelStore.open(moment.project.state, monitor.environment) as store:
         store.collect()
         limit = min(MAX_ROWS, monitor.rows or MAX_ROWS)
-        asked = frames.load(store, moment.start, None, limit, moment.version).about
-        labelled = frames.load(store, None, None, MAX_ROWS, moment.version, labelled=True).about
+        asked = frames.load(store, moment.start, None, limit, moment.version).newest(limit).about
+        labelled = frames.load(store, None, None, MAX_ROWS, moment.version, labelled=True).newest(MAX_ROWS).about
     if not len(asked):
         raise NoData(f"no request to version {moment.version} was answered")
+    moment.require_rows(len(asked), f"requests to version {moment.version} were answered")
     window, earlier = _scores(gate, asked, known=False), _scores(gate, labelled, known=True)
     calibrated, warnings = _calibrated(monitor.measure, earlier, window)
     found = cbpe.interval(monitor.measure, window.scores, calibrated.calibrate(window.scores), window.labels)

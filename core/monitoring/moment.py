@@ -50,6 +50,12 @@ class Moment:
         if self.version is None:
             raise NoData(f"nothing is deployed to {name}")
 
+    def require_rows(self, rows: int, what: str) -> None:
+        """Raises NoData if the window has fewer rows than the monitor's `at_least`; `what` says of what they are:
+        `requests were captured`."""
+        if rows < self.monitor.at_least:
+            raise NoData(f"{rows:,} rows of {what}, fewer than {self.monitor.at_least:,}")
+
     def measured(self, value: float | None, **more: Any) -> Measurement:
         """Returns a measurement of this moment. A value that is no finite number is none, and the message says so."""
         if value is not None and not math.isfinite(value):

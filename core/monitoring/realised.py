@@ -29,10 +29,12 @@ def measure(moment: Moment) -> Measurement:
     with LabelStore.open(moment.project.state, monitor.environment) as store:
         store.collect()
         limit = min(MAX_ROWS, monitor.rows or MAX_ROWS)
-        found = frames.load(store, moment.start, None, limit, moment.version, labelled=True, captured=together)
+        loaded = frames.load(store, moment.start, None, limit, moment.version, labelled=True, captured=together)
+        found = loaded.newest(limit)
     if not len(found.about):
         when = " in the window" if monitor.window else ""
         raise NoData(f"no request to version {moment.version} has a label{when}")
+    moment.require_rows(len(found.about), f"requests to version {moment.version} have a label")
     answers = judged.shaped(judged.column(found.about, "prediction"))
     value = value_of(moment.project, gate, check, _rows(gate, found), answers)
     times, rows = judged.column(found.about, "at"), len(found.about)

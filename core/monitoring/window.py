@@ -48,6 +48,7 @@ def latest(moment: Moment, store: LabelStore, after: float = 0.0) -> Window:
     window = window_of(found, predictions=not captured, rows=monitor.rows)
     if not window.rows:
         raise NoData(_why_none(moment, captured))
+    moment.require_rows(window.rows, f"requests were {'captured' if captured else 'answered'}")
     return window
 
 

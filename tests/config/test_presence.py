@@ -43,6 +43,18 @@ def test_a_directory_to_build_and_the_data_of_a_gate(tmp_path: Path) -> None:
     assert found(tmp_path, steps, GATE) == []
 
 
+def test_what_a_step_dataset_before_writes_is_there(tmp_path: Path) -> None:
+    steps = """\
+      rows: {uses: dataset, environment: production, target: y, output: data/rows.parquet, test: data/test.csv}
+      a: {run: "true", inputs: [data/rows.parquet], needs: [rows]}
+      g: {uses: gate, gate: q, version: 3, needs: [rows]}
+      early: {run: "true", inputs: [data/rows.parquet]}
+"""
+    assert found(tmp_path, steps, f"{GATE}environments: {{production: {{}}}}\n") == [
+        ("pipelines.p.steps.early.inputs[0]", 8)
+    ]
+
+
 def test_a_new_project_has_everything(tmp_path: Path) -> None:
     from podium.core.template import create
 

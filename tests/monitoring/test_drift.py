@@ -39,14 +39,22 @@ def monitors(text: str, alert: str = "") -> str:
 
 
 def capture(
-    home: Path, rows: Sequence[Row], *, version: int = 3, ago: float = 10.0, answers: Sequence[Any] = ()
+    home: Path,
+    rows: Sequence[Row],
+    *,
+    version: int = 3,
+    ago: float = 10.0,
+    answers: Sequence[Any] = (),
+    together: int = 1,
 ) -> None:
-    """Writes requests as a replica captures them, one row each, a millisecond apart, the last one `ago` seconds ago."""
+    """Writes requests as a replica captures them, `together` rows each, a millisecond apart, the last one `ago` seconds
+    ago."""
     directory = home / ".podium" / "environments" / "production" / "capture"
     directory.mkdir(parents=True, exist_ok=True)
     end = time.time() - ago
     with (directory / f"capture-{version}.jsonl").open("a") as file:
-        for place, row in enumerate(rows):
+        for place in range(0, len(rows), together):
+            asked = list(rows[place : place + together])
             record = {
                 "at": end - (len(rows) - place) * 1e-3,
                 "request_id": f"r{version}-{end}-{place}",
@@ -54,8 +62,10 @@ def capture(
                 "status": 200,
                 "seconds": 0.001,
                 "content_type": "application/json",
-                "input": json.dumps({"dataframe_records": [row]}),
-                "output": json.dumps({"predictions": [answers[place] if answers else 0.5]}),
+                "input": json.dumps({"dataframe_records": asked}),
+                "output": json.dumps(
+                    {"predictions": list(answers[place : place + together]) if answers else [0.5] * len(asked)}
+                ),
             }
             file.write(json.dumps(record) + "\n")
 

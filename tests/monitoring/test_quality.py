@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,7 @@ def serve(home: Path, number: int, *, seed: int, ago: float, power: float = 1.0,
     return [int(each) for each in rng.random(number) < chances]
 
 
-def label(project: Project, truth: list[int]) -> None:
+def label(project: Project, truth: Sequence[int | list[int]]) -> None:
     with LabelStore.open(project.state, "production") as store:
         store.collect()
         known = [each for each in store.requests() if not each.labelled]
@@ -121,3 +121,36 @@ def test_answers_that_are_no_probabilities_are_refused(
     capture(tmp_path, [{"x": 1}] * 30, answers=["late", "in time"] * 15)
     found = measure(shop, journal, estimated.measure)
     assert found.value is None and found.message
+
+
+def test_a_window_of_rows_is_of_rows_also_where_a_request_has_several(
+    project: Callable[[str], Project], journal: Journal, tmp_path: Path
+) -> None:
+    answers = [0.9, 0.1] * 60
+    capture(tmp_path, [{"x": place} for place in range(120)], answers=answers, together=6)
+    shop = project("quality: accuracy, window: 45")
+    label(shop, [[0, 1] * 3] * 15 + [[1, 0] * 3] * 5)  # wrong until the newest 30
+    found = measure(shop, journal, realised.measure)
+    assert (found.rows, found.value) == (45, pytest.approx(30 / 45))
+    assert measure(project("estimate: accuracy, window: 45"), journal, estimated.measure).rows == 45
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "of"),
+    [
+        ("quality: accuracy, at_least: 61", realised.measure, "requests to version 3 have a label"),
+        ("estimate: accuracy, at_least: 61", estimated.measure, "requests to version 3 were answered"),
+    ],
+)
+def test_of_fewer_rows_than_asked_for_nothing_is_measured(
+    project: Callable[[str], Project],
+    journal: Journal,
+    tmp_path: Path,
+    text: str,
+    kind: Callable[[Moment], Measurement],
+    of: str,
+) -> None:
+    label(project(text), serve(tmp_path, 60, seed=1, ago=10.0))
+    found = measure(project(text), journal, kind)
+    assert (found.value, found.message) == (None, f"60 rows of {of}, fewer than 61")
+    assert measure(project(text.replace("61", "60")), journal, kind).value is not None

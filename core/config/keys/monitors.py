@@ -19,6 +19,7 @@ _ENVIRONMENT = Key("environment", common.name, "environment that it watches", re
 _GATE = Key("gate", common.name, "gate that says what truth and answers are", required=True)
 _WORD = Choice(("model", "data"))
 _WINDOW = Key("window", RowsOrTime(LEAST_ROWS, 1_000_000), "latest requests that are looked at: 1000, or 24h (1000)")
+_AT_LEAST = Key("at_least", Integer(1, 1_000_000), "of fewer rows nothing is measured (1)")
 _EVERY = Key("every", Duration(low=10.0), "time between two evaluations (1h)")
 _COLUMNS = Key("columns", ListOf(Text(), single=True), "columns that are looked at (all)")
 _REFERENCE = Key(
@@ -87,6 +88,7 @@ MONITOR = Chosen(
             Key("of", Choice(("inputs", "predictions")), "what is compared: inputs or predictions (inputs)"),
             _REFERENCE,
             _WINDOW,
+            _AT_LEAST,
             _EVERY,
             _COLUMNS,
         ),
@@ -95,6 +97,7 @@ MONITOR = Chosen(
             Key("data", Choice(("any", *VIOLATIONS)), "what requests have that the reference never had", required=True),
             _REFERENCE,
             _WINDOW,
+            _AT_LEAST,
             _EVERY,
             _COLUMNS,
         ),
@@ -109,6 +112,7 @@ MONITOR = Chosen(
             Key("quality", Text(), "metric of the gate, on requests that have a label", required=True),
             _GATE,
             _WINDOW,
+            _AT_LEAST,
             _EVERY,
         ),
         _option(
@@ -116,6 +120,7 @@ MONITOR = Chosen(
             Key("estimate", Choice(ESTIMATED), "metric that is estimated without labels", required=True),
             _GATE,
             _WINDOW,
+            _AT_LEAST,
             _EVERY,
         ),
         _option(
