@@ -50,11 +50,14 @@ def load(
     *,
     labelled: bool = False,
     captured: bool = False,
+    rows: int | None = None,
 ) -> RequestFrame:
     """Returns the rows of requests that were answered well in (after, until] (seconds since the epoch), of the newest
-    `limit` requests; with `labelled` only rows with a label, with `captured` only rows whose inputs are known."""
-    found = store.each(after, until, limit, version, labelled=labelled, captured=captured)
-    return of(found, labelled=labelled, captured=captured)
+    `limit` requests; with `labelled` only rows with a label, with `captured` only rows whose inputs are known, and with
+    `rows` the newest so many of them."""
+    found = store.each(after, until, limit, version, labelled=labelled, captured=captured, rows=rows)
+    frame = of(found, labelled=labelled, captured=captured)
+    return frame if rows is None else frame.newest(rows)
 
 
 def of(requests: Iterable[KeptRequest], *, labelled: bool = False, captured: bool = False) -> RequestFrame:

@@ -25,6 +25,7 @@ _ADDED = "matched, repeated, contradictory, late, unknown, refused"
 _DELAYS = 10_000
 _BATCH_LABELS = 2000
 _COLUMNS = "requests.number, id, requests.at, version, status, rows, predictions"
+_NAMES = "number, id, at, version, status, rows, predictions"
 _ALWAYS = 1e12
 
 
@@ -94,8 +95,10 @@ class LabelStore(Closing):
         *,
         labelled: bool = False,
         captured: bool = False,
+        rows: int | None = None,
     ) -> Iterator[KeptRequest]:
-        """Yields the same one by one; with `captured` only requests whose inputs are kept."""
+        """Yields the same one by one; with `captured` only requests whose inputs are kept, with `rows` no more of the
+        newest than have so many rows (with a label, for `labelled`)."""
         conditions = ["requests.at > ?", "requests.at <= ?"]
         values: list[Any] = [0.0 if after is None else after, _ALWAYS if until is None else until]
         if version is not None:
@@ -110,6 +113,11 @@ class LabelStore(Closing):
             f"SELECT {_COLUMNS} FROM requests WHERE {' AND '.join(conditions)}"  # noqa: S608 - words of ours
             f" ORDER BY requests.at DESC, requests.number DESC LIMIT {-1 if limit is None else int(limit)}"
         )
+        if rows is not None:
+            counted = "(SELECT COUNT(*) FROM labels WHERE request = asked.number)" if labelled else "asked.rows"
+            sizes = f"SELECT asked.*, {counted} * (status = 200) AS size FROM ({chosen}) AS asked"  # noqa: S608
+            newer = f"SELECT *, SUM(size) OVER (ORDER BY at DESC, number DESC) - size AS newer FROM ({sizes})"  # noqa: S608
+            chosen = f"SELECT {_NAMES} FROM ({newer}) WHERE newer < {int(rows)}"  # noqa: S608
         for row in self._database.each(f"SELECT * FROM ({chosen}) ORDER BY at, number", values):  # noqa: S608
             yield self._request(row)
 

@@ -62,8 +62,8 @@ def measure(moment: Moment) -> Measurement:
     with LabelStore.open(moment.project.state, monitor.environment) as store:
         store.collect()
         limit = min(MAX_ROWS, monitor.rows or MAX_ROWS)
-        asked = frames.load(store, moment.start, None, limit, moment.version).newest(limit).about
-        labelled = frames.load(store, None, None, MAX_ROWS, moment.version, labelled=True).newest(MAX_ROWS).about
+        asked = frames.load(store, moment.start, None, limit, moment.version, rows=limit).about
+        labelled = frames.load(store, None, None, MAX_ROWS, moment.version, labelled=True, rows=MAX_ROWS).about
     if not len(asked):
         raise NoData(f"no request to version {moment.version} was answered")
     moment.require_rows(len(asked), f"requests to version {moment.version} were answered")

@@ -29,8 +29,9 @@ def measure(moment: Moment) -> Measurement:
     with LabelStore.open(moment.project.state, monitor.environment) as store:
         store.collect()
         limit = min(MAX_ROWS, monitor.rows or MAX_ROWS)
-        loaded = frames.load(store, moment.start, None, limit, moment.version, labelled=True, captured=together)
-        found = loaded.newest(limit)
+        found = frames.load(
+            store, moment.start, None, limit, moment.version, labelled=True, captured=together, rows=limit
+        )
     if not len(found.about):
         when = " in the window" if monitor.window else ""
         raise NoData(f"no request to version {moment.version} has a label{when}")

@@ -44,7 +44,7 @@ def latest(moment: Moment, store: LabelStore, after: float = 0.0) -> Window:
     monitor = moment.monitor
     captured = monitor.of != PREDICTIONS
     limit = min(MAX_REQUESTS, monitor.rows or MAX_REQUESTS)
-    found = frames.load(store, max(after, moment.start), None, limit, captured=captured)
+    found = frames.load(store, max(after, moment.start), None, limit, captured=captured, rows=monitor.rows)
     window = window_of(found, predictions=not captured, rows=monitor.rows)
     if not window.rows:
         raise NoData(_why_none(moment, captured))

@@ -51,6 +51,26 @@ def test_windows_limits_and_versions(store: LabelStore, recorder: Make) -> None:
     assert (found(limit=2), found(limit=0), found(version=4)) == ([4, 5], [], [4, 5])
 
 
+def test_the_newest_rows_of_requests_that_have_several(store: LabelStore, recorder: Make) -> None:
+    replica = recorder()
+    for number in range(4):
+        answered(replica, f"r{number}", *(10 * number + row for row in range(3)), at=START + number)
+    replica.flush()
+    store.collect()
+    store.add([NewLabel([1, None, 0], f"r{number}") for number in range(3)], "crm")
+
+    def found(rows: int, labelled: bool = False) -> list[int]:
+        return frames.load(store, labelled=labelled, rows=rows).about["prediction"].tolist()
+
+    assert (found(1), found(4), found(99)) == (
+        [32],
+        [22, 30, 31, 32],
+        [10 * n + row for n in range(4) for row in range(3)],
+    )
+    assert found(3, labelled=True) == [12, 20, 22], "rows with a label are counted, not others"
+    assert [each.id for each in store.each(rows=4)] == ["r2", "r3"], "no more are read than are needed"
+
+
 def test_nothing_makes_an_empty_table(store: LabelStore) -> None:
     table = frames.load(store, labelled=True, captured=True).joined()
     assert len(table) == 0 and list(table.columns) == list(frames.ABOUT)
