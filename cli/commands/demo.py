@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,9 @@ ProxyImage = Annotated[
     ),
 ]
 Host = Annotated[bool, typer.Option("--host", help="With pushes to a Git host on this machine, and results told back.")]
+Drift = Annotated[
+    bool, typer.Option("--drift", help="With an autumn of late labels: monitors, alerts, a retraining and its canary.")
+]
 NoUi = Annotated[bool, typer.Option("--no-ui", help="Exit when it is done, instead of opening the cockpit.")]
 
 
@@ -74,14 +78,15 @@ def demo(
     base: Base = None,
     proxy_image: ProxyImage = None,
     host: Host = False,
+    drift: Drift = False,
     no_ui: NoUi = False,
     output_format: Output = Format.TABLE,
 ) -> int:
     """Show everything on a real example: a model of flights from New York, from a commit to serving, promoted,
     refused and rolled back.
 
-    It takes about a minute and a half, with --docker three. At the end, and on Ctrl-C, everything that it started is
-    stopped; the directory is kept for you to look at.
+    It takes about a minute and a half, with --docker or --drift three. At the end, and on Ctrl-C, everything that it
+    started is stopped; the directory is kept for you to look at.
 
     \b
     Example:
@@ -89,15 +94,17 @@ def demo(
       podium demo /tmp/flights --no-ui
       podium demo --docker --no-ui
       podium demo --host --no-ui
+      podium demo --drift --no-ui
     """
     if not docker and (base or proxy_image):
         raise UsageError("--base and --proxy-image name images for Docker", hint="add --docker, or omit them")
-    if docker and host:
-        raise UsageError("--docker and --host are two demonstrations", hint="choose one")
+    chosen = [name for name, wanted in (("--docker", docker), ("--host", host), ("--drift", drift)) if wanted]
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)} are demonstrations of their own", hint="choose one")
     directory = start() / where
     images = DemoImages(base or _IMAGES.base, proxy_image or _IMAGES.proxy) if docker else None
     with _ends_on_signals():
-        played = demonstration(directory, docker=images, host=host)
+        played = demonstration(directory, docker=images, host=host, drift=drift)
         teller = _Teller()
         try:
             _play(played, teller, output_format)
@@ -168,38 +175,74 @@ class _Teller:
     def __init__(self) -> None:
         self._live = diagnostics.colourful(sys.stderr)
         self._doing: list[str] = []
+        self._waiting = ""
         self._began = time.monotonic()
 
     def tell(self, event: DemoEvent) -> None:
         self._wipe()
         text, detail = clean(event.text), clean(event.detail)
         took = duration(event.seconds) if event.seconds is not None else ""
-        aside = paint("  ".join(filter(None, [detail, took])), "dim")
+        aside = "  ".join(filter(None, [detail, took]))
         if event.kind is EventKind.CHAPTER:
             self._doing.clear()
+            self._waiting = ""
             at = paint(f"{time.monotonic() - self._began:5.1f} s", "dim")
-            note(f"\n{at}  {paint(text, 'bold')}  {aside}".rstrip())
+            note()
+            self._lines(f"{at} ", 8, text, aside, bold=True)
         elif event.kind is EventKind.DOING:
             self._doing.append(event.text)
+        elif event.kind is EventKind.WAITING:
+            self._waiting = event.text
         else:
             good = event.kind is EventKind.DONE
             mark = paint(glyph("✓", "+") if good else glyph("✗", "x"), "green" if good else "red")
             self._doing = [each for each in self._doing if not event.text.startswith(each)]
-            note(f"         {mark} {text}  {aside}".rstrip())
+            self._lines(f"         {mark}", 10, text, aside)
         self._draw()
 
+    def _lines(self, mark: str, taken: int, text: str, aside: str, *, bold: bool = False) -> None:
+        """Writes a text after its mark, which takes so many cells, and what stands aside; folds them at the width of
+        the terminal. A pipe has no width."""
+        shown = text.lstrip(" ")
+        lead = len(text) - len(shown)
+        room = _columns() - taken - lead - 1
+        folded = textwrap.wrap(shown, room, subsequent_indent="  ", break_long_words=False) or [""]
+        beside = aside and len(folded[-1]) + len(aside) + 2 <= room
+        lines = [paint(each, "bold") if bold else each for each in folded]
+        if beside:
+            lines[-1] += f"  {paint(aside, 'dim')}"
+        elif aside:
+            asides = textwrap.wrap(aside, room, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
+            lines += [paint(each, "dim") for each in asides]
+        note(f"{mark} {' ' * lead}{lines[0]}".rstrip())
+        for each in lines[1:]:
+            note(f"{' ' * (taken + 1 + lead)}{each}")
+
+    @property
+    def _awaited(self) -> list[str]:
+        return [*self._doing, *filter(None, [self._waiting])]
+
     def _draw(self) -> None:
-        if self._live and self._doing:
-            shown = output.cut(", ".join(clean(each) for each in self._doing), 66)
+        if self._live and self._awaited:
+            shown = output.cut(", ".join(clean(each) for each in self._awaited), 66)
             _put(f"         {paint(glyph('…', '.'), 'cyan')} {shown}")
 
     def _wipe(self) -> None:
-        if self._live and self._doing:
+        if self._live and self._awaited:
             _put("\r\x1b[K")
 
     def close(self) -> None:
         self._wipe()
         self._doing.clear()
+        self._waiting = ""
+
+
+def _columns() -> int:
+    """Returns how wide the terminal is; a pipe is as wide as can be."""
+    try:
+        return max(40, os.get_terminal_size(sys.stderr.fileno()).columns or 80)
+    except (OSError, ValueError):
+        return 10_000
 
 
 def _put(text: str) -> None:
@@ -228,6 +271,7 @@ def _summary(results: list[DemoResult], output_format: Format) -> None:
             "requests": each.requests,
             "lost": each.lost,
             "reasons": dict(each.reasons),
+            "numbers": dict(each.numbers),
         }
         for each in results
     )

@@ -83,9 +83,11 @@ def restore_project(file: Path, directory: Path) -> Restored:
     return restore(file, directory)
 
 
-def demonstration(directory: Path, *, docker: DemoImages | None = None, host: bool = False) -> Demo:
-    """Returns the demonstration that will be played in `directory`, in Docker if its images are given, with a Git host
-    of its own where `host` asks for one; nothing is started yet."""
+def demonstration(
+    directory: Path, *, docker: DemoImages | None = None, host: bool = False, drift: bool = False
+) -> Demo:
+    """Returns the demonstration that will be played in `directory`: in Docker if its images are given, with a Git host
+    of its own where `host` asks for one, that of the feedback loop for `drift`; nothing is started yet."""
     if docker is not None:
         from ..demo.docker_story import DockerDemo
 
@@ -94,6 +96,10 @@ def demonstration(directory: Path, *, docker: DemoImages | None = None, host: bo
         from ..demo.host_story import HostDemo
 
         return HostDemo(directory, Cockpit)
+    if drift:
+        from ..demo.drift_story import DriftDemo
+
+        return DriftDemo(directory, Cockpit)
     from ..demo.story import Demo
 
     return Demo(directory, Cockpit)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..domain.delivery import CanaryState, How
+from ..domain.delivery import How
 from ..domain.demo import DemoEvent, DemoImages, DemoResult, EventKind
 from ..domain.runs import Run
 from ..errors import RunFailed
@@ -25,17 +25,12 @@ if TYPE_CHECKING:
 COMMAND = "podium demo --docker"
 CONFIGURATION = "podium.docker.yaml"
 AGREE_TIMEOUT = 10.0
-# A machine that is so busy that a stage saw too few requests: a person would look and go on; so does the demonstration,
-# so often.
-_MAX_RESUMED = 3
 
 
 class DockerDemo(Demo):
     def __init__(self, directory: Path, opened: Callable[[Path], Facade], images: DemoImages) -> None:
         super().__init__(directory, opened)
         self.images = images
-        self._stage = (0, 0)
-        self._resumed = 0
 
     def play(self) -> Iterator[DemoEvent]:
         began = time.monotonic()
@@ -161,18 +156,7 @@ class DockerDemo(Demo):
             )
 
     def _meanwhile(self) -> Iterator[DemoEvent]:
-        """Yields each stage of the running canary once, with the results of the previous one."""
-        canary = self.cockpit.environments.canary(ENVIRONMENT)
-        if canary is None:
-            return
-        if (canary.deployment, canary.share) != self._stage:
-            self._stage = (canary.deployment, canary.share)
-            yield DemoEvent(EventKind.DONE, f"  canary: version {canary.version} has {canary.share} % of the traffic")
-        if canary.state is CanaryState.INCONCLUSIVE and self._resumed < _MAX_RESUMED:
-            self._resumed += 1
-            yield DemoEvent(EventKind.BAD, f"  {canary.message}", "resumed")
-            changes = self.cockpit.changes
-            changes.apply(changes.plan("resume", ENVIRONMENT), why="shown in the demonstration")
+        return self._canary()
 
     def _agree(self) -> Iterator[DemoEvent]:
         """Checks that `docker ps` and `podium status` agree. Raises RunFailed, with both, if they still differ after

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from ..domain.delivery import How
+from ..domain.delivery import CanaryState, How
 from ..domain.demo import DemoEvent, DemoResult, EventKind
 from ..domain.models import Version
 from ..domain.runs import Run, RunState, Step, StepState
@@ -36,6 +36,9 @@ NOTICE_TIMEOUT = 20.0
 SWITCH_TIMEOUT = 60.0
 END_TIMEOUT = 20.0
 AGENT_TIMEOUT = 5.0
+# A machine that is so busy that a stage saw too few requests: a person would look and go on; so does the demonstration,
+# so often.
+_MAX_RESUMED = 3
 
 
 class Demo:
@@ -51,6 +54,8 @@ class Demo:
         self._traffic: DemoTraffic | None = None
         self._counted = TrafficCount()
         self._agent_starting = False
+        self._stage = (0, 0)
+        self._resumed = 0
 
     @property
     def cockpit(self) -> Facade:
@@ -227,6 +232,20 @@ class Demo:
     def _meanwhile(self) -> Iterator[DemoEvent]:
         """Yields other events that occur during a run."""
         return iter(())
+
+    def _canary(self) -> Iterator[DemoEvent]:
+        """Yields each stage of a running canary once, and resumes one that waits for a person."""
+        canary = self.cockpit.environments.canary(ENVIRONMENT)
+        if canary is None:
+            return
+        if (canary.deployment, canary.share) != self._stage:
+            self._stage = (canary.deployment, canary.share)
+            yield DemoEvent(EventKind.DONE, f"  canary: version {canary.version} has {canary.share} % of the traffic")
+        if canary.state is CanaryState.INCONCLUSIVE and self._resumed < _MAX_RESUMED:
+            self._resumed += 1
+            yield DemoEvent(EventKind.BAD, f"  {canary.message}", "resumed")
+            changes = self.cockpit.changes
+            changes.apply(changes.plan("resume", ENVIRONMENT), why="shown in the demonstration")
 
     def _must_succeed(self, run: Run) -> None:
         if run.state is not RunState.SUCCEEDED:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,68 @@ class TrafficCount(Frozen):
         return f"{self.sent} requests meanwhile, {self.failed} lost{reasons}"
 
 
+class Script:
+    """A script of the example as a child process: its lines of output one by one, and its last errors."""
+
+    def __init__(self, directory: Path, *command: str) -> None:
+        self._process = subprocess.Popen(  # in a session of its own: a Ctrl-C is for us to deal with
+            [sys.executable, *command],
+            cwd=directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._errors = ""
+        self._reading_errors = threading.Thread(target=self._read_errors, daemon=True)
+        self._reading_errors.start()
+
+    def _read_errors(self) -> None:
+        for line in self._process.stderr or ():
+            self._errors = (self._errors + line)[-2000:]
+
+    def lines(self) -> Iterator[str]:
+        """Yields its output until it ends."""
+        yield from self._process.stdout or ()
+        self._reading_errors.join(_LAST_WORDS_TIMEOUT)  # they say why it ended
+
+    def tell(self) -> None:
+        """Gives it a line of input; one that has ended does not mind."""
+        with contextlib.suppress(OSError, ValueError):
+            assert self._process.stdin is not None
+            print(file=self._process.stdin, flush=True)
+
+    @property
+    def errors(self) -> str:
+        return self._errors
+
+    def ended(self) -> RunFailed:
+        """Returns that it has ended, with its last words."""
+        last = self._errors.strip().splitlines()
+        name = self._process.args[1] if isinstance(self._process.args, list) else ""
+        return RunFailed(
+            f"the traffic ended: {last[-1] if last else 'no output'}",
+            hint=f"run examples/flights/{name} by itself to see why",
+        )
+
+    def stop(self) -> list[str]:
+        """Stops it; returns what was stopped, in words."""
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=12.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        return ["the traffic"]
+
+
 class DemoTraffic:
     """Sends requests at an even rate to `url`, until `stop()`."""
 
     def __init__(self, directory: Path, url: str, rate: float) -> None:
-        command = [
-            sys.executable,
+        self._script = Script(
+            directory,
             "replay.py",
             "--url",
             url,
@@ -61,26 +117,14 @@ class DemoTraffic:
             f"{_REQUEST_TIMEOUT:g}",
             "--progress",
             str(_COUNT_INTERVAL),
-        ]
-        self._process = subprocess.Popen(  # in a session of its own: a Ctrl-C is for us to deal with
-            command,
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
         )
         self._told = threading.Condition()
         self._count = TrafficCount()
         self._lines = 0
-        self._errors = ""
-        self._reading_errors = threading.Thread(target=self._read_errors, daemon=True)
-        for thread in (self._reading_errors, threading.Thread(target=self._read, daemon=True)):
-            thread.start()
+        threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
-        for line in self._process.stdout or ():
+        for line in self._script.lines():
             with contextlib.suppress(ValueError, KeyError, AttributeError):
                 found: dict[str, Any] = json.loads(line)
                 with self._told:
@@ -89,14 +133,9 @@ class DemoTraffic:
                     )
                     self._lines += 1
                     self._told.notify_all()
-        self._reading_errors.join(_LAST_WORDS_TIMEOUT)  # they say why it ended
         with self._told:
             self._lines = -1
             self._told.notify_all()
-
-    def _read_errors(self) -> None:
-        for line in self._process.stderr or ():
-            self._errors = (self._errors + line)[-2000:]
 
     def count(self) -> TrafficCount:
         with self._told:
@@ -121,20 +160,10 @@ class DemoTraffic:
             seen = self._lines
             while self._lines == seen and self._lines >= 0:
                 if not self._told.wait(max(0.0, deadline - time.monotonic())) and time.monotonic() >= deadline:
-                    raise RunFailed("the traffic does not start", hint=self._errors)
+                    raise RunFailed("the traffic does not start", hint=self._script.errors)
             if self._lines < 0:
-                last = self._errors.strip().splitlines()
-                raise RunFailed(
-                    f"the traffic ended: {last[-1] if last else 'no output'}",
-                    hint="run examples/flights/replay.py by itself to see why",
-                )
+                raise self._script.ended()
 
     def stop(self) -> list[str]:
         """Stops the traffic; returns what was stopped, in words."""
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=12.0)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        return ["the traffic"]
+        return self._script.stop()

@@ -10,10 +10,12 @@ from .frozen import Frozen
 
 
 class EventKind(StrEnum):
-    """The kind of an event: CHAPTER begins one of the five parts, DOING names what is awaited, DONE its result."""
+    """The kind of an event: CHAPTER begins one of the parts, DOING names what is awaited beside what is awaited
+    already, WAITING what is awaited now in place of the WAITING before it, DONE its result."""
 
     CHAPTER = "chapter"
     DOING = "doing"
+    WAITING = "waiting"
     DONE = "done"
     BAD = "bad"
 
@@ -39,6 +41,8 @@ class DemoResult(Frozen):
     """Those of them that had no answer but an error; None without traffic."""
     reasons: Mapping[str, int] = field(default_factory=dict[str, int])
     """The lost ones by what went wrong."""
+    numbers: Mapping[str, float] = field(default_factory=dict[str, float])
+    """What else was measured, by name."""
 
 
 class DemoImages(Frozen):

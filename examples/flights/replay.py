@@ -90,22 +90,27 @@ class Client:
         self.timeout = timeout
         self.connection: http.client.HTTPConnection | None = None
 
-    def send(self, body: bytes) -> str:
+    def send(self, body: bytes, **headers: str) -> str:
         """Empty when all is well, else what went wrong in a word or two."""
+        status, content = self.post("/invocations", body, headers)
+        if status != 200:
+            return f"status {status}" if status else content.decode()
+        return "" if b"predictions" in content else "no predictions"
+
+    def post(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        """The answer's status and content; 0 and the kind of error when there is no answer."""
         try:
             if self.connection is None:
                 self.connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
-            self.connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+            self.connection.request("POST", path, body, {"Content-Type": "application/json", **headers})
             answer = self.connection.getresponse()
             content = answer.read()
             if answer.will_close:
                 self.close()
-            if answer.status != 200:
-                return f"status {answer.status}"
-            return "" if b"predictions" in content else "no predictions"
+            return answer.status, content
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            return type(error).__name__
+            return 0, type(error).__name__.encode()
 
     def close(self) -> None:
         if self.connection is not None:
