@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..core.domain.text import one_line
-from ..core.errors import PodiumError
+from ..core.errors import PodiumError, known
 from .session import directory
 from .streams import OutputLost, guarded_streams
 from .text.diagnostics import DONE, FAILED, INTERRUPTED, UNREACHABLE, clean_lines, hint, note, report
@@ -71,9 +71,9 @@ def crash(error: BaseException) -> int:
     if debugging():
         traceback.print_exception(error)
         return FAILED
-    text = "".join(traceback.format_exception(error))
+    text = known.hidden("".join(traceback.format_exception(error)))
     where = _keep(text)
-    said = " ".join(one_line(str(error)).split())[:200]
+    said = " ".join(one_line(known.hidden(str(error))).split())[:200]
     note(f"podium: unexpected error: {type(error).__name__}{f': {said}' if said else ''}", style="red")
     hint(f"the traceback is in {where}" if where else clean_lines(text))
     return FAILED

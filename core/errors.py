@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
+from .known_secrets import known
+
 
 class ExitCode(IntEnum):
     """The exit code of a headless command. `meaning` is the line of `podium --help`."""
@@ -30,14 +32,14 @@ class ExitCode(IntEnum):
 
 
 class PodiumError(Exception):
-    """An error that is reported to the user. `exit_code` is that of a headless command."""
+    """An error that is reported to the user. `exit_code` is that of a headless command. What this process holds as a
+    credential is hidden in its words."""
 
     exit_code: int = ExitCode.FAILED
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = known.hidden(message), known.hidden(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return self.message

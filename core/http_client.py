@@ -30,6 +30,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from .closing import Closing
 from .errors import Refused, Unreachable
+from .known_secrets import in_address, known
 
 if TYPE_CHECKING:
     import ssl
@@ -90,16 +91,19 @@ class Credentials:
 
     @classmethod
     def basic(cls, url: str, name: str, password: str) -> Credentials:
+        known.remember(password)
         pair = base64.b64encode(f"{name}:{password}".encode()).decode()
         return cls(origin_of(url), f"Basic {pair}")
 
     @classmethod
     def bearer(cls, url: str, token: str) -> Credentials:
+        known.remember(token)
         return cls(origin_of(url), f"Bearer {token}")
 
     @classmethod
     def token(cls, url: str, token: str) -> Credentials:
         """Returns them as Gitea's own tokens are sent."""
+        known.remember(token)
         return cls(origin_of(url), f"token {token}")
 
     @classmethod
@@ -448,14 +452,19 @@ def _with_loopback(no_proxy: str) -> str:
 
 
 def shown(uri: str) -> str:
-    """Returns the address without a user's name and password in it."""
+    """Returns the address without a user's name and password in it, also where it is none: a password that holds `/`,
+    `?` or `#` as it is."""
+    if "@" not in uri:
+        return uri
     try:
         parts = urlsplit(uri)
     except ValueError:  # not an address at all: say only what cannot hold a password
         return uri.rpartition("@")[2]
-    if "@" not in parts.netloc:
-        return uri  # as it was written: put together again, a file's address would lose slashes
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    if "@" in parts.netloc:
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    if any(True for _ in in_address(uri)):
+        return f"{parts.scheme}://{uri.rpartition('@')[2]}"
+    return uri  # as it was written: put together again, a file's address would lose slashes
 
 
 _without_user = shown

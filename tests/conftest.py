@@ -19,6 +19,7 @@ import pytest
 from podium.core.containers import Engine, open_engine
 from podium.core.containers.engine.address import LOCAL_SOCKET, parse
 from podium.core.errors import PodiumError
+from podium.core.known_secrets import known
 
 from .runner import hooks, scale, turns
 from .servers import dockerd, images, prometheus, registry, sshd, tls
@@ -80,6 +81,13 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
 @pytest.fixture(scope="session", autouse=True)
 def _session(tmp_path_factory: pytest.TempPathFactory) -> None:
     hooks.temporary(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test() -> Iterator[None]:
+    """What a test's process held as a credential is hidden in its own errors alone."""
+    yield
+    known.forget()
 
 
 def required(missing: str) -> None:

@@ -120,7 +120,7 @@ def test_secrets_are_masked_in_one_place() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in sources()
-        if path.name != "masking.py"
+        if path.name != "known_secrets.py"
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and node.value in ("***", b"***")
     ]

@@ -36,6 +36,8 @@ from tests.source_tree import (
 
 # Folders (and single modules) of core/ from the ground up. Rooms of one floor do not import each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
+    ("secret_forms",),
+    ("known_secrets",),
     ("version", "errors", "handover", "closing", "replacing", "priority"),
     ("identity", "beneath", "child", "control_groups", "http_client"),
     ("preload",),

@@ -334,12 +334,14 @@ class Secret:
     empty: bool = False
     plain: Callable[[str], str] | None = None
     """Returns why a text that is written out may not be, or ""; None where none may be."""
+    always: bool = False
+    """Whether it is masked where it is written out too."""
 
     def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         text = Text(pattern=self.pattern, what=self.what, empty=self.empty).read(node, key, reader)
         if text is INVALID:
             return INVALID
-        if node.text != text and text:
+        if text and (self.always or node.text != text):
             reader.secrets.append(text)
             return text
         wrong = "would stand in the file" if self.plain is None else self.plain(text)

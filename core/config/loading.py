@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..domain.project import Project
 from ..errors import ConfigError, Problem
+from ..known_secrets import in_environment, known
 from ..priority import LOWEST
 from . import build, source
 from .idle import idle
@@ -32,7 +33,9 @@ def from_text(text: str, name: str, root: Path, home: Path, environ: Mapping[str
     if node is None:
         raise ConfigError((Problem(name, 0, 0, "", "is empty"),), hint="create one with `podium init`")
     record = read(node, reader)
-    found = build.project(record, root, home, tuple(dict.fromkeys(reader.secrets)))
+    secrets = tuple(dict.fromkeys((*reader.secrets, *in_environment(environ))))
+    known.remember(*secrets)
+    found = build.project(record, root, home, secrets)
     check(record, found, reader)
     nice = _nice(reader, found.nice)
     if reader.problems:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from ..domain.frozen import Frozen
 from ..domain.text import one_line
 from ..errors import Problem
+from ..known_secrets import in_address
 from .source import YamlNode
 from .variables import expand
 
@@ -74,6 +75,7 @@ class Reader:
         not set."""
         if node.kind != "text":
             return self.problem(node, key, f"has to be one value, not {article(node)}")
+        self.secrets.extend(in_address(node.text))
         if not variables:
             return node.text
         found = expand(node.text, self.environ)
@@ -91,6 +93,8 @@ class Reader:
                 node, key, f"the variable {names} is not set", f"export {first}=…, or write ${{{first}:-default}}"
             )
         self.secrets.extend(found.secrets)
+        if found.text != node.text:
+            self.secrets.extend(in_address(found.text))
         return found.text
 
 

@@ -3,35 +3,37 @@
 One set of rules for logs, messages, what an engine is told of a step's environment, and what the configuration shows:
 
 - A secret counts without the white space round it, which programs strip.
-- Inside of a longer text it is found from MIN_LENGTH letters on: anything shorter would mask half of every log and hide
-  nothing. A value that is a secret as a whole is one whatever its length.
-- Each secret is looked for in every one of its `forms`.
+- Inside of a longer text it is found where it is `maskable`: what is shorter, or a word of every log, would mask half
+  of it and hide nothing. A value that is a secret as a whole is one whatever its length.
+- Each secret is looked for in every one of its `forms` (core/secret_forms.py).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, cast
 
-MASK = b"***"
-MIN_LENGTH = 4
-# Variables that MLflow takes credentials from, whether podium.yaml says so or not.
-CREDENTIALS = frozenset({"MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"})
-_PASSWORD_IN_ADDRESS = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+from ..known_secrets import CREDENTIALS
+from ..known_secrets import MASK as _MASK
+from ..secret_forms import forms
+
+MASK = _MASK.encode()
+
+_PASSWORD_IN_ADDRESS = re.compile(r"://[^/?#@\s:]*:(?![0-9]{1,5}(?:[/?#]|$))\S+@")
 _USER_IN_ADDRESS = re.compile(r"://[^/\s]*@")
-
-
-def forms(secret: str) -> Iterator[bytes]:
-    """Yields each way in which a secret may stand in a text. There is one so far, as it is written; encoded ones
-    (base64, in an address, in JSON) are to be added here, and are then found everywhere."""
-    yield secret.strip().encode("utf-8", "surrogateescape")
 
 
 def encoded(secrets: Iterable[str]) -> tuple[bytes, ...]:
     """Returns what is to be looked for, longest first."""
+    return _encoded(tuple(dict.fromkeys(secrets)))
+
+
+@lru_cache(maxsize=64)
+def _encoded(secrets: tuple[str, ...]) -> tuple[bytes, ...]:
     found = {form for secret in secrets for form in forms(secret)}
-    return tuple(sorted((one for one in found if len(one) >= MIN_LENGTH), key=lambda one: (-len(one), one)))
+    return tuple(sorted(found, key=lambda one: (-len(one), one)))
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
@@ -46,7 +48,9 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 def masked_value(value: str, secrets: Iterable[str]) -> str:
     """Returns the value of a variable or key, as `***` where it is a secret as a whole, however short."""
     secrets = tuple(secrets)
-    return MASK.decode() if _is_whole(value, secrets) else masked(value, secrets)
+    if _is_whole(value, secrets):
+        return MASK.decode()
+    return _PASSWORD_IN_ADDRESS.sub(f"://{_MASK}@", masked(value, secrets))
 
 
 def masked_document(value: Any, secrets: Iterable[str]) -> Any:
@@ -79,13 +83,14 @@ def is_secret(name: str, value: str, secrets: Iterable[str]) -> bool:
 
 def without_user(text: str) -> str:
     """Returns a text with the name and password in each address of it as `***`."""
-    return _USER_IN_ADDRESS.sub("://***@", text)
+    return _USER_IN_ADDRESS.sub(f"://{_MASK}@", text)
 
 
 def _is_whole(value: str, secrets: tuple[str, ...]) -> bool:
     return bool(value.strip()) and value.strip() in {secret.strip() for secret in secrets}
 
 
+@lru_cache(maxsize=64)
 def _pattern(found: tuple[bytes, ...]) -> re.Pattern[bytes]:
     return re.compile(b"|".join(re.escape(one) for one in found))
 
@@ -96,6 +101,9 @@ class Masker:
     def __init__(self, secrets: tuple[bytes, ...]) -> None:
         self._secrets = secrets
         self._pattern = _pattern(secrets) if secrets else None
+        # By the last byte of what has come: only secrets with that byte may have begun. Few have a line feed.
+        ends = {byte for one in secrets for byte in one}
+        self._begun = {last: tuple(one for one in secrets if last in one[:-1]) for last in ends}
         self._held: bytes = b""
 
     def feed(self, data: bytes) -> bytes:
@@ -132,7 +140,7 @@ class Masker:
         when there is none."""
         size = len(data)
         best = size
-        for secret in self._secrets:
+        for secret in self._begun.get(data[-1], ()) if size > start else ():
             first = secret[:1]
             at = data.find(first, max(start, size - len(secret) + 1))
             while 0 <= at < best:

@@ -429,6 +429,28 @@ def test_origins_are_compared_with_their_ports() -> None:
     assert origin_of("http://h:99999") == Origin("", "", 0) == origin_of("http://[")
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://u:p#ss?w/o@127.0.0.1:1", "http://127.0.0.1:1"),
+        ("http://u:p/w@host/x", "http://host/x"),
+        ("http://host:8080/x@y", "http://host:8080/x@y"),
+        ("https://u:pw@host/x@y", "https://host/x@y"),
+        ("postgresql+psycopg2://u:p?w@db/mlflow", "postgresql+psycopg2://db/mlflow"),
+        ("sqlite:////home/a@b/mlflow.db", "sqlite:////home/a@b/mlflow.db"),
+    ],
+)
+def test_a_password_that_is_no_part_of_an_address_is_not_shown_either(address: str, said: str) -> None:
+    assert shown(address) == said
+
+
+def test_what_is_sent_as_a_credential_is_hidden_in_errors() -> None:
+    Credentials.basic("https://host", "anna", "pass/word-1")
+    Credentials.bearer("https://host", "tok en-2")
+    error = Refused("pass/word-1 pass%2Fword-1 YW5uYTpwYXNzL3dvcmQtMQ==", hint='say "tok+en-2"')
+    assert "word-1" not in str(error) and "b3JkLT" not in error.message and error.hint == 'say "***"'
+
+
 def test_addresses_are_shown_without_passwords() -> None:
     assert shown("https://anna:pw@host/x?y#z") == "https://host/x?y#z" and shown("http://[bad@host") == "host"
 

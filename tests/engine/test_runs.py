@@ -466,3 +466,24 @@ def test_a_runs_reason_is_the_line_that_says_why(lab: Lab, command: str, reason:
     lab.pipeline(f"bad: {{run: {json.dumps(command)}}}")
     run, _ = lab.run()
     assert run.message == f"step bad: {reason}"
+
+
+def test_what_podium_hands_to_steps_is_masked_in_each_form(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = "t0ken/of-the&server"
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", token)
+    (lab.home / "host.token").write_text("ghp_of-the-host")
+    (lab.home / "host.token").chmod(0o600)
+    project = lab.pipeline(
+        """
+tell:
+  run: |
+    echo "plain $MLFLOW_TRACKING_TOKEN"; printf %s "user:$MLFLOW_TRACKING_TOKEN" | base64
+    cat "$PODIUM_HOME/host.token"; echo; echo "$MLFLOW_TRACKING_TOKEN is wrong" >&2; exit 3
+"""
+    )
+    file = lab.home / "podium.yaml"
+    file.write_text(file.read_text() + "git: {host: {kind: github, repo: a/b, token_file: host.token}}\n")
+    run, steps = lab.run(lab.project)
+    assert run.state is RunState.FAILED and project is not None
+    seen = lab.log(run.id, "tell") + steps["tell"].message + lab.worker_log(run.id)
+    assert "t0ken" not in seen and "ghp_of" not in seen and "dDBrZW4" not in seen and "plain ***" in seen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...domain.watching import CANARY_SIGNALS
-from ..kinds import Amount, Choice, Duration, Flag, Integer, Number, PluginName, Share, Size, Text
+from ..kinds import Amount, Choice, Duration, Flag, Integer, Number, PluginName, Secret, Share, Size, Text
 from ..patterns import bad_local
 from ..sections import NAME, Chosen, Either, Key, ListOf, MapOf, Option, Section
 from . import common
@@ -101,7 +101,7 @@ FEEDBACK = Section(
     (
         Key(
             "tokens",
-            MapOf(Text(), "client", NAME, least=1),
+            MapOf(Secret(plain=lambda _: "", always=True), "client", NAME, least=1),
             "clients that may send labels, each with its token; take it from the environment: {crm: ${CRM_TOKEN}}",
         ),
         Key("token_file", Text(check=bad_local), "file with a name and a token on each line (mode 600)"),

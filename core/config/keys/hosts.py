@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..kinds import Duration, Flag, PluginName, Text
+from ..kinds import Duration, Flag, PluginName, Secret, Text
 from ..patterns import bad_local, bad_path, bad_remote
 from ..sections import Key, Section
 from . import common
@@ -46,6 +46,7 @@ TELL = Section(
     ),
 )
 
+_written = Secret(plain=lambda _: "", always=True)
 _number = Text(pattern=r"[0-9A-Za-z.]{1,40}", what="a number")
 
 HOST = Section(
@@ -53,7 +54,7 @@ HOST = Section(
     (
         Key("kind", PluginName("hosts"), "github, gitlab, gitea (Forgejo too), or git for none of them", required=True),
         Key("repo", Text(), "owner/name on the host; for git: what it fetches from", required=True),
-        Key("token", Text(), "access token; take it from the environment: ${GITHUB_TOKEN}"),
+        Key("token", _written, "access token; take it from the environment: ${GITHUB_TOKEN}"),
         Key("token_file", Text(check=bad_local), "file with the token, which only you may read (mode 600)"),
         Key(
             "app",
@@ -80,7 +81,7 @@ GIT = Section(
         Key(
             "remote", Text(check=bad_remote), "repository that pushes arrive at: a remote's name, an address or a path"
         ),
-        Key("webhook_secret", Text(), "secret of the host's webhook, for `podium watch --listen`: ${WEBHOOK_SECRET}"),
+        Key("webhook_secret", _written, "secret of the host's webhook, for `podium watch --listen`: ${WEBHOOK_SECRET}"),
         Key("poll", Duration(low=1.0), "time between two looks at the host or remote (30s)"),
         Key("tags", Flag(), "record versions and promotions as tags of the repository (false)"),
     ),

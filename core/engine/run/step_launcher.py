@@ -23,6 +23,7 @@ from ..context import StepContext, UpstreamStep
 from ..executors import Execution, Executor, ExecutorContext, Task, load
 from ..executors.preloaded import PreloadedExecution
 from ..graph import PlannedStep
+from ..secret_files import in_files
 from .attempt import AttemptEnd
 from .run_graph import RunGraph, StepNode
 
@@ -58,6 +59,7 @@ class Launcher:
         self._shared: dict[bool, dict[str, str]] = {}
         self._builtin_environment: dict[str, str] | None = None
         self._claims_told = False
+        self._secrets = (*project.secrets, *in_files(project))
 
     def begin(self, node: StepNode) -> Execution | None:
         """Returns the started execution; None if there is nothing to do because the outputs were restored.
@@ -95,9 +97,7 @@ class Launcher:
         name = node.step.name
         log = self._logs.get(name)
         if log is None:
-            log = self._logs[name] = StepLog(
-                paths.step_log(self._project.state, self._run.id, name), self._project.secrets
-            )
+            log = self._logs[name] = StepLog(paths.step_log(self._project.state, self._run.id, name), self._secrets)
         return log
 
     def close_log(self, node: StepNode) -> str:
@@ -332,7 +332,7 @@ class Launcher:
         return self._cache
 
     def _masked(self, text: str) -> str:
-        return masked(text, self._project.secrets)
+        return masked(text, self._secrets)
 
     def _words(self, ending: AttemptEnd) -> str:
         return self._masked(ending.last)[:MAX_LAST_WORDS]
