@@ -6,9 +6,11 @@ carries the plan out as a run of its own (`Plan.step`). Both may come from other
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import plugins
+from .domain.access.roles import ROLE_OF
 from .domain.delivery import CanaryRequest
 from .domain.plans import RESTS_ON_PREFIX
 from .errors import Refused
@@ -26,7 +28,18 @@ RUN_VERBS = frozenset(("resume_run", "approve"))
 def plan(project: Project, journal: Journal, verb: str, target: str, **arguments: Any) -> Plan:
     """Returns what the change would do; `arguments` are its planner's own. NotFound for a verb that nothing plans, and
     for a target that is not there."""
-    return plugins.load("planners", verb)(project, journal, target, **arguments)
+    return _as_allowed(project, plugins.load("planners", verb)(project, journal, target, **arguments))
+
+
+def _as_allowed(project: Project, plan: Plan) -> Plan:
+    """Returns the plan, refused where this account does not have the role that it asks for."""
+    from .engine import roles
+
+    role = ROLE_OF.get(plan.verb)
+    if role is None or plan.target not in project.environments:
+        return plan
+    message, hint = roles.why_not(project, plan.target, role, [roles.Approver.here()])
+    return replace(plan, refusal=message, overridable=False, hint=hint) if message else plan
 
 
 def apply(
@@ -38,7 +51,8 @@ def apply(
     Refused when the plan says so and `force` (with a reason) does not override it, and when `confirmed` is not the
     word that it asks a person to type.
     """
-    ensure_agreed(plan, confirmed=confirmed, why=why, force=force)
+    # Asked again: whoever holds a plan may have made it by another podium.yaml, or by none.
+    ensure_agreed(_as_allowed(project, plan), confirmed=confirmed, why=why, force=force)
     _ensure_unprotected(project, plan)
     if plan.verb in set(CanaryRequest):
         from .delivery.rollout.canary import request

@@ -17,6 +17,7 @@ from typing import Self
 
 from . import plugins
 from .delivery.rollout import plans as rollouts
+from .domain.access.roles import ROLE_OF, Role
 from .domain.delivery import How
 from .domain.frozen import Frozen
 from .domain.plans import RESTS_ON_PREFIX, Change, Plan
@@ -26,6 +27,8 @@ from .domain.text.format import ago, count
 from .engine.approvals import Approver, counting, missing, why_not
 from .engine.graph import PlannedStep, build
 from .engine.plan import operation_step
+from .engine.roles import behind
+from .engine.roles import why_not as why_no_role
 from .engine.run.checkout import is_isolated
 from .engine.run.trusted import judge
 from .engine.submit import approve, chosen_step, resume, stays
@@ -111,7 +114,7 @@ def plan_resume(project: Project, journal: Journal, target: str) -> Plan:
         command=f"podium resume {run.id}",
         steps=tuple(_named(step) for step in left),
         kept_in="audit",
-        refusal=run.why_not_resume() or next(_moved_on(journal, run, now), ""),
+        refusal=run.why_not_resume() or next(_not_allowed(seen, now), "") or next(_moved_on(journal, run, now), ""),
         hint=_hint(run, now),
         warnings=(*_waiting(journal, run, changes), *_unready(now)),
     )
@@ -291,7 +294,8 @@ def approvals_missing(project: Project, journal: Journal, run_id: int, step: str
 
 def _why_not_approve(seen: _RunNow, spec: StepSpec, change: _StepChange | None, approver: Approver) -> str:
     refusal = change.plan.refusal if change is not None and change.plan is not None and not _forced(change) else ""
-    return refusal or why_not(spec.approvers, approver, seen.run, seen.project.home)
+    role = why_no_role(seen.own, change.environment, Role.APPROVE, [Approver.here()])[0] if change is not None else ""
+    return refusal or role or why_not(spec.approvers, approver, seen.run, seen.project.home)
 
 
 def _more_approvals(seen: _RunNow, step: PlannedStep, approver: Approver) -> tuple[str, ...]:
@@ -378,6 +382,16 @@ def _changes(change: _StepChange) -> Sequence[Change]:
     if change.plan is None:
         return (Change(f"traffic of {change.environment}", "what serves then", "the version that this run makes"),)
     return change.plan.changes
+
+
+def _not_allowed(seen: _RunNow, changes: Sequence[_StepChange]) -> Iterator[str]:
+    """Yields why this account, as which the run would go on, may not make its changes; an approval may stand for it."""
+    for change in changes:
+        role = ROLE_OF.get(change.step.spec.uses)
+        if role is not None:
+            people = behind(seen.own, seen.journal, seen.run, change.step.name, time.time())
+            if message := why_no_role(seen.own, change.environment, role, people)[0]:
+                yield message
 
 
 def _moved_on(journal: Journal, run: Run, changes: Sequence[_StepChange]) -> Iterator[str]:

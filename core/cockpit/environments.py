@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..domain.access.roles import Role
 from ..domain.runs import Run
 from ..errors import UsageError
 from ..identity.account import whoami
@@ -68,9 +69,11 @@ class Environments:
     def stop(self) -> Sequence[str]:
         """Stops every proxy and replica of this project; returns what was stopped, in words."""
         from ..delivery.status.status import stop
+        from ..engine.roles import ensure_everywhere
 
         self._opened.require_own()
         project, journal = self._opened.config, self._opened.journal
+        ensure_everywhere(project, Role.STOP)
         return [line for environment in project.environments.values() for line in stop(project, journal, environment)]
 
     # Canaries

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..domain.access.roles import Role
 from ..errors import NotFound
 from ..identity.account import whoami
 from .opened import OpenProject
@@ -120,8 +121,14 @@ class Models:
         self._opened.journal.quarantine.add(version.model, version.version, version.commit, whoami(), why)
 
     def lift_quarantine(self, version: int, *, why: str = "", model: str | None = None) -> None:
-        """Lets a version be served again. Raises NotFound if it is not quarantined."""
+        """Lets a version be served again. Raises NotFound if it is not quarantined, Refused where `who` of an
+        environment that serves the model leaves this account out."""
+        from ..engine.roles import ensure_everywhere
+
         self._opened.require_own()
+        project = self._opened.current
+        if self._model(model) == project.mlflow.model:
+            ensure_everywhere(project, Role.LIFT)
         self._opened.journal.quarantine.lift(self._model(model), version, whoami(), why)
 
     def _model(self, model: str | None) -> str:

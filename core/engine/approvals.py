@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from ..domain.frozen import Frozen
 from ..domain.project import Approvers, Proof, StepSpec
 from ..domain.runs import Approval, Run, Trigger
 from ..domain.text.format import count
-from ..identity.account import account
+from ..identity.account import account, in_group
 from ..scm import Repository
 
 
@@ -54,24 +53,11 @@ def why_not(approvers: Approvers, approver: Approver, run: Run, home: Path) -> s
         return f"the step asks for accounts of the Git host, and {name} is one of this machine"
     if approvers.among and name not in approvers.among:
         return f"{name} is not among those who may approve it: {', '.join(approvers.among)}"
-    if approvers.group and not _in_group(approver, approvers.group):
+    if approvers.group and (approver.proof is not Proof.ACCOUNT or not in_group(name, approvers.group)):
         return f"{name} is not in the group {approvers.group}"
     if not approvers.author and name.casefold() in _behind(run, home):
         return f"{name} made the commit or started the run, and the step asks for somebody else"
     return ""
-
-
-def _in_group(approver: Approver, group: str) -> bool:
-    """Tells whether an account of this machine is in the group. What the host's account is called here is not known."""
-    import grp
-    import pwd
-
-    if approver.proof is not Proof.ACCOUNT:
-        return False
-    try:
-        return grp.getgrnam(group).gr_gid in os.getgrouplist(approver.account, pwd.getpwnam(approver.account).pw_gid)
-    except KeyError:
-        return False
 
 
 def _behind(run: Run, home: Path) -> Collection[str]:

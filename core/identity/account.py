@@ -29,5 +29,16 @@ def account() -> str:
         return f"uid {os.getuid()}"
 
 
+def in_group(name: str, group: str) -> bool:
+    """Tells whether an account of this machine is in a group of it; one that does not exist has nobody."""
+    try:
+        import grp
+        import pwd
+
+        return grp.getgrnam(group).gr_gid in os.getgrouplist(name, pwd.getpwnam(name).pw_gid)
+    except (ImportError, KeyError):
+        return False
+
+
 def _plain(text: str) -> str:
     return "".join(letter for letter in text if letter.isprintable())[:100]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...domain.access.roles import ROLE_OF, Role
 from ...domain.delivery import Deployment, How
 from ...domain.plans import RESTS_ON_PREFIX
 from ...domain.rollout import RolloutState
@@ -47,8 +48,18 @@ def start(context: StepContext) -> Mapping[str, Any]:
 
 def _change(context: StepContext, how: How) -> Mapping[str, Any]:
     runtime = runtime_of(context)
+    ensure_allowed(context, runtime, ROLE_OF[how])
     deployment, warnings = carry_out(runtime, request_of(context, runtime, how))
     return _results(runtime, deployment, warnings)
+
+
+def ensure_allowed(context: StepContext, runtime: EnvironmentRuntime, role: Role) -> None:
+    """Raises Refused where nobody who answers for the step has the role: neither the account that carries it out, which
+    is the agent's for what a push has started, nor one that has approved it."""
+    from ...engine import roles  # late: a replica's status needs none of this
+
+    people = roles.behind(context.project, context.journal, context.run, context.step, time.time())
+    roles.ensure(context.project, runtime.name, role, people)
 
 
 def runtime_of(context: StepContext) -> EnvironmentRuntime:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...domain.access.roles import Role
 from ...domain.delivery import Replica, ReplicaState, Stopped
 from ...domain.plans import Change, Plan
 from ...domain.project import Project
@@ -22,7 +23,7 @@ from ..environment.ending import end_all, runs
 from ..environment.lock import operation
 from ..environment.runtime import EnvironmentRuntime
 from .carry_out import ensure_as_planned
-from .change_steps import runtime_of, seen_of
+from .change_steps import ensure_allowed, runtime_of, seen_of
 from .plans import ledger_state, locked
 from .recovery import recover_all
 
@@ -88,6 +89,7 @@ def _nothing(runtime: EnvironmentRuntime) -> str:
 def stop(context: StepContext) -> Mapping[str, Any]:
     """The built-in step `stop`. Options: `environment`, which the operation's target is by default."""
     runtime = runtime_of(context)
+    ensure_allowed(context, runtime, Role.STOP)
     run = context.run
     with operation(runtime.journal, runtime.directory, runtime.name, who=run.who, why="stop"):
         for line in recover_all(runtime):

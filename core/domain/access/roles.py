@@ -17,6 +17,20 @@ class Role(StrEnum):
     STOP = "stop"  # stop it, and start it again
 
 
+ROLE_OF = {
+    "deploy": Role.PROMOTE,
+    "promote": Role.PROMOTE,
+    "full": Role.PROMOTE,
+    "resume": Role.PROMOTE,
+    "rollback": Role.ROLLBACK,
+    "pause": Role.ROLLBACK,
+    "abort": Role.ROLLBACK,
+    "stop": Role.STOP,
+    "start": Role.STOP,
+}
+"""The role that a change asks for, by its verb; a change that is not here asks for none."""
+
+
 class Allowed(Frozen):
     """Who has a role: these accounts of this machine, and the members of these Unix groups."""
 

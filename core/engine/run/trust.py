@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 
 from ... import plugins
+from ...domain.access.roles import Role
 from ...domain.frozen import Frozen
 from ...domain.project import Approvers, Check, Environment, Gate, Pipeline, Project, Proof, StepSpec
 
@@ -53,10 +54,17 @@ def _as_strict(own: Project, trusted: Project) -> tuple[Project, list[str]]:
 
 
 def _environment(own: Environment, trusted: Environment | None, words: list[str]) -> Environment:
-    if trusted is None or own.protected or not trusted.protected:
+    if trusted is None:
         return own
-    words.append(f"environment {own.name} is not protected any more")
-    return replace(own, protected=True)
+    if trusted.protected and not own.protected:
+        words.append(f"environment {own.name} is not protected any more")
+        own = replace(own, protected=True)
+    for role in Role:
+        before, now = trusted.who.of(role), own.who.of(role)
+        if before is not None and (now is None or not now.within(before)):
+            words.append(f"environment {own.name} lets others {role}")
+            own = replace(own, who=replace(own.who, **{role.value: before}))
+    return own
 
 
 def _gate(own: Gate, trusted: Gate | None, words: list[str]) -> Gate:

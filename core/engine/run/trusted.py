@@ -55,6 +55,14 @@ def judge(present: Project, journal: Journal, run: Run, root: Path, repository: 
     )
 
 
+def released(present: Project) -> Project | None:
+    """Returns the project by the newest commit of the branch that releases come from; None without a repository or such
+    a branch, or where that file cannot be used."""
+    repository = Repository.find(present.home)
+    tip = release_tip(repository, present.git) if repository is not None else None
+    return _loaded(repository, tip, present) if repository is not None and tip is not None else None
+
+
 def _of_fork(present: Project, run: Run, root: Path, repository: Repository | None, fork: str) -> Judged:
     """Returns the project by the file of a fork's commit. As long as nobody has approved it, it gets none of the
     agent's variables."""
