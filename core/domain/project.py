@@ -483,7 +483,7 @@ class ReferenceSpec(Frozen):
     first: int = 0
     """So many of the first requests to the version that serves."""
     same: str = ""
-    """`weekday`: earlier requests of the same day of the week; `month`: those of the same month of earlier years."""
+    """`weekday`: requests at the same time of earlier weeks; `month`: those of the same month of earlier years."""
 
 
 class MonitorSpec(Frozen):

@@ -121,6 +121,12 @@ class LabelStore(Closing):
         for row in self._database.each(f"SELECT * FROM ({chosen}) ORDER BY at, number", values):  # noqa: S608
             yield self._request(row)
 
+    def forgot(self, before: float) -> bool:
+        """Tells whether requests that were answered before `before` were removed, as far as that is known: some were,
+        and none of before it is left."""
+        ((first, oldest),) = self._database.all("SELECT min(number), min(at) FROM requests")
+        return first is not None and first > 1 and oldest >= before
+
     def of_ids(self, ids: Iterable[str]) -> dict[str, KeptRequest]:
         """Returns id -> the first request of that id that was answered well."""
         found: dict[str, KeptRequest] = {}

@@ -16,10 +16,8 @@ from ..config.latest import Latest
 from ..domain.monitoring import Measurement, MonitorKind
 from ..domain.project import MonitorSpec, Project
 from ..domain.text import telling_line
-from ..errors import Interrupted
 from ..journal import Journal
 from ..preload.piped import run
-from ..quality.reasons import reason
 from .moment import Moment, measured
 
 # What one evaluation may take, in seconds, and how much memory beyond what the libraries need, in bytes.
@@ -71,10 +69,6 @@ def _measured(moment: Moment) -> Measurement:
         return measured(moment, _KINDS[moment.monitor.kind])
     except MemoryError:
         return moment.nothing(_OUT_OF_MEMORY)
-    except Interrupted:
-        raise
-    except Exception as error:  # rows and files are others', and pandas raises a dozen kinds about them
-        return moment.nothing(f"it failed: {reason(error)}")
 
 
 def _drift(moment: Moment) -> Measurement:

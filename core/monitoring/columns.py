@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from ..domain.frozen import Frozen
+from .statistics.violations import holds_lists
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 # A column of more different words is an identifier or a text: it differs from any reference.
 MAX_CATEGORIES = 500
 MAX_COLUMNS = 1000
+# Numbers beyond this one count as this one: the square of a larger one, or the distance of two, may have no number.
+LARGEST = 1e150
 
 
 class Column(Frozen):
@@ -42,6 +45,8 @@ def column(name: str, series: Series, like: Column | None = None) -> Column:
     if values.dtype.kind in "mM" or (like is not None and like.unfit):
         return Column(name, values.to_numpy()[:0], len(values), unfit=(like.unfit if like else "") or "it has times")
     numeric = like.numeric if like is not None else values.dtype.kind in "iuf"
+    if like is None and not numeric and holds_lists(values):
+        return Column(name, values.to_numpy()[:0], len(values), unfit="it has lists")
     found = _numbers(name, values) if numeric else _words(name, values)
     if like is None and not numeric and len(set(found.cells.tolist())) > MAX_CATEGORIES:
         return Column(
@@ -62,6 +67,8 @@ def _numbers(name: str, values: Any) -> Column:
     if cells.dtype.kind not in "iuf":
         cells = cells.astype(float)
     known = np.isfinite(cells)
+    if cells.dtype.kind == "f":
+        cells = cells.astype(float).clip(-LARGEST, LARGEST)
     empty = int(values.isna().sum())
     foreign = int(len(cells) - known.sum() - empty)
     return Column(name, cells[known], len(cells), empty, max(0, foreign))

@@ -45,7 +45,7 @@ def measure(moment: Moment) -> Measurement:
         high=high,
         columns=tuple(found),
         warnings=(*warnings_of(moment.monitor, reference, window), *_new(moment, before, window.table)),
-        message=f"{int(wrong.sum()):,} of {count(len(wrong), 'row')} have what {reference.words} does not",
+        message=f"{int(wrong.sum()):,} of {count(len(wrong), 'row')} have what is not in {reference.words}",
     )
 
 
@@ -59,7 +59,7 @@ def _column(moment: Moment, name: str, before: Any, now: Any) -> tuple[ColumnMea
         return ColumnMeasurement(name, None, message="no request has it"), None
     known = profile(before[name])
     if known is None:
-        return ColumnMeasurement(name, None, message="it has times, or nothing"), None
+        return ColumnMeasurement(name, None, message="it has times, lists, or nothing"), None
     kinds = violations(known, now[name])
     wanted = moment.monitor.measure
     chosen: Mapping[str, Any] = kinds if wanted == ANY else {wanted: kinds[wanted]} if wanted in kinds else {}

@@ -40,7 +40,7 @@ def measure(moment: Moment) -> Measurement:
         critical=found.critical,
         p_value=found.p_value,
         columns=(*found.columns, *_absent(moment.monitor, before)),
-        warnings=(*reference.warnings, *warnings_of(moment.monitor, reference, window)),
+        warnings=warnings_of(moment.monitor, reference, window),
         message=f"{found.column} is the farthest from {reference.words}",
     )
 
@@ -49,6 +49,9 @@ def sides(moment: Moment) -> tuple[Reference, Window]:
     """Returns what is compared: the reference, and the window of requests after it."""
     with LabelStore.open(moment.project.state, moment.monitor.environment) as store:
         store.collect()
+        if moment.monitor.reference.same:
+            window = windows.latest(moment, store)
+            return references.of_season(moment, store, window), window
         reference = references.load(moment, store)
         return reference, windows.latest(moment, store, after=reference.until)
 
@@ -79,7 +82,7 @@ def _absent(monitor: MonitorSpec, before: Mapping[str, Column]) -> list[ColumnMe
 
 def warnings_of(monitor: MonitorSpec, reference: Reference, window: Window) -> tuple[str, ...]:
     """Returns why the value may not hold, in words."""
-    found: list[str] = []
+    found = [*reference.warnings]
     if len(reference.table) < window.rows:
         found.append(f"the reference has fewer rows ({len(reference.table):,}) than the window ({window.rows:,})")
     if monitor.rows is not None and window.rows < monitor.rows:

@@ -27,7 +27,7 @@ def measure(moment: Moment) -> Measurement:
     share = found.matched / found.requests
     low, high = wilson(share, found.requests)
     trouble = [
-        f"{count(number, 'label')} {what}"
+        f"{count(number, 'label')} {what}, of all that ever came"
         for number, what in (
             (found.contradictory, "said something else than an earlier one"),
             (found.unknown, "without a request"),

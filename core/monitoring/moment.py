@@ -13,8 +13,9 @@ from ..delivery.environment.history import serving, stopped
 from ..domain.monitoring import Measurement
 from ..domain.project import MonitorSpec, Project
 from ..domain.text.format import moment
-from ..errors import PodiumError
+from ..errors import Interrupted, PodiumError
 from ..journal import Journal
+from ..quality.reasons import reason
 
 
 class NoData(PodiumError):
@@ -57,9 +58,11 @@ class Moment:
             raise NoData(f"{rows:,} rows of {what}, fewer than {self.monitor.at_least:,}")
 
     def measured(self, value: float | None, **more: Any) -> Measurement:
-        """Returns a measurement of this moment. A value that is no finite number is none, and the message says so."""
+        """Returns a measurement of this moment. A number that is not finite is none; of the value, the message says
+        so."""
         if value is not None and not math.isfinite(value):
             value, more["message"] = None, "it cannot be computed on these rows"
+        more = {name: None if _is_endless(each) else each for name, each in more.items()}
         more.setdefault("version", self.version)
         return Measurement(
             monitor=self.monitor.name,
@@ -75,11 +78,20 @@ class Moment:
         return self.measured(None, message=why)
 
 
+def _is_endless(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
 def measured(moment: Moment, measure: Callable[[Moment], Measurement]) -> Measurement:
-    """Returns what `measure` finds, or a measurement without a value that says why there is none."""
+    """Returns what `measure` finds, or a measurement without a value that says why there is none, whatever went
+    wrong: one monitor keeps no other from being measured."""
     try:
         return measure(moment)
+    except (Interrupted, MemoryError):
+        raise
     except PodiumError as error:
         return moment.nothing(f"{error.message}: {error.hint}" if error.hint else error.message)
     except OSError as error:
         return moment.nothing(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except Exception as error:  # rows and files are others', and pandas raises a dozen kinds about them
+        return moment.nothing(f"it failed: {reason(error)}")

@@ -3,8 +3,10 @@ the same season. Of a file it keeps a sample that is drawn while it is read, and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,7 +16,7 @@ from ..labels import frames
 from ..labels.store import LabelStore
 from ..quality import tables
 from .moment import Moment, NoData
-from .window import MAX_REFERENCE_ROWS, PREDICTIONS, predicted, thinned, window_of
+from .window import MAX_REFERENCE_ROWS, PREDICTIONS, Window, predicted, thinned, window_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _SEED = 20_240_229
 # How many earlier weeks, and how many earlier years.
 _WEEKS, _YEARS = 12, 3
+_HOUR, _WEEK = 3600.0, 7 * 86_400.0
 
 
 class Reference(Frozen):
@@ -36,16 +39,16 @@ class Reference(Frozen):
 
 
 def load(moment: Moment, store: LabelStore) -> Reference:
-    """Returns a monitor's reference. Raises NoData, and what reading a file raises, if there is none."""
+    """Returns a monitor's reference that is none of a season. Raises NoData, and what reading a file raises, if there
+    is none."""
     wanted = moment.monitor.reference
     if wanted.first:
         return _first(moment, store)
-    if wanted.same:
-        return _season(moment, store)
     if wanted.gate:
         gate = moment.project.gates[wanted.gate]
         table = _sampled(moment.project.root / gate.data, gate.data)
-        return Reference(table.drop(columns=[gate.target], errors="ignore"), f"the data of gate {gate.name}")
+        targets = [gate.target, *gate.targets]
+        return Reference(table.drop(columns=targets, errors="ignore"), f"the data of gate {gate.name}")
     table = _sampled(moment.project.root / wanted.file, wanted.file)
     if moment.monitor.of == PREDICTIONS:
         names = [name for name in table.columns if str(name).partition("[")[0].partition(".")[0] == "prediction"]
@@ -64,34 +67,43 @@ def _first(moment: Moment, store: LabelStore) -> Reference:
     if len(requests) < number:
         raise NoData(f"{len(requests):,} of the first {number:,} requests to version {version} are kept so far")
     words = f"the first {number:,} requests to version {version}"
-    return Reference(thinned(found.table, MAX_REFERENCE_ROWS), words, found.end or 0.0)
+    gone = f"the very first are not kept any more: these are the first {number:,} that are"
+    warnings = (gone,) if store.forgot(before=requests[0].at) else ()
+    return Reference(thinned(found.table, MAX_REFERENCE_ROWS), words, found.end or 0.0, warnings)
 
 
-def _season(moment: Moment, store: LabelStore) -> Reference:
+def of_season(moment: Moment, store: LabelStore, window: Window) -> Reference:
+    """Returns the reference of a window that is compared with earlier requests of the same season. Raises NoData if
+    there are none."""
     import pandas as pd
 
     captured = moment.monitor.of != PREDICTIONS
+    start, end = moment.start or window.start or moment.now, moment.now if moment.start else window.end or moment.now
+    weekly = moment.monitor.reference.same == "weekday"
+    middle = datetime.fromtimestamp((start + end) / 2, UTC)
     parts: list[Any] = []
-    for start, end in _days(moment):
-        found = frames.load(store, start, end, MAX_REFERENCE_ROWS, captured=captured)
+    for after, until in _weeks(start, end) if weekly else _months(middle):
+        found = frames.load(store, after, until, MAX_REFERENCE_ROWS, captured=captured)
         parts.append(window_of(found, predictions=not captured).table)
     parts = [part for part in parts if len(part)]
-    today = datetime.fromtimestamp(moment.now, UTC)
-    words = f"earlier requests of a {today:%A}" if moment.monitor.reference.same == "weekday" else f"{today:%B} before"
+    words = "the same time of earlier weeks" if weekly else f"{middle:%B} of earlier years"
     if not parts:
-        raise NoData(f"there are no {words}: `retain: labels` says how long requests are kept")
-    return Reference(thinned(cast("Any", pd).concat(parts, ignore_index=True), MAX_REFERENCE_ROWS), words)
+        raise NoData(f"there are no requests of {words}: `retain: labels` says how long requests are kept")
+    table = thinned(cast("Any", pd).concat(parts, ignore_index=True), MAX_REFERENCE_ROWS)
+    return Reference(table, f"requests of {words}")
 
 
-def _days(moment: Moment) -> Iterator[tuple[float, float]]:
-    """Yields (start, end) of earlier days of this weekday, or of this month in earlier years, in UTC."""
-    today = datetime.fromtimestamp(moment.now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    if moment.monitor.reference.same == "weekday":
-        for week in range(_WEEKS, 0, -1):
-            start = (today - timedelta(weeks=week)).timestamp()
-            yield start, min(start + 86_400.0, moment.start or start + 86_400.0)
-        return
-    first = today.replace(day=1)
+def _weeks(start: float, end: float) -> Iterator[tuple[float, float]]:
+    """Yields (start, end) of the same time of earlier weeks, in whole hours, so that it is the same one for an hour.
+    A day of the week would not do: on a Saturday morning most of the last 24 hours are a Friday's."""
+    low, high = math.floor(start / _HOUR) * _HOUR, math.ceil(end / _HOUR) * _HOUR
+    for week in range(_WEEKS, 0, -1):
+        yield low - week * _WEEK, min(high - week * _WEEK, start)
+
+
+def _months(middle: datetime) -> Iterator[tuple[float, float]]:
+    """Yields (start, end) of a moment's month in earlier years, in UTC."""
+    first = middle.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     following = (first + timedelta(days=32)).replace(day=1)
     for year in range(_YEARS, 0, -1):
         yield _year_before(first, year), _year_before(following, year)
@@ -115,7 +127,20 @@ def _sampled(path: Path, shown: str) -> Any:
         if len(keys) > MAX_REFERENCE_ROWS:
             chosen = np.sort(np.argpartition(keys, MAX_REFERENCE_ROWS)[:MAX_REFERENCE_ROWS])
             kept, keys = kept.iloc[chosen], keys[chosen]
-    return kept
+    return _plain(kept)
+
+
+def _plain(table: Any) -> Any:
+    """Returns a table with the types that requests can have: decimals become numbers, and so do categories of
+    numbers."""
+    made: dict[Any, Any] = {}
+    for name in table.columns:
+        cells = table[name]
+        if str(cells.dtype) == "category":
+            made[name] = cells.astype(cells.cat.categories.dtype)
+        elif cells.dtype == object and isinstance(next(iter(cells.dropna()), None), Decimal):
+            made[name] = cells.astype(float)
+    return table.assign(**made) if made else table
 
 
 def parts(path: Path, shown: str) -> Iterator[Any]:

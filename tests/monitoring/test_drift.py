@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pandas as pd
 import pytest
 from podium.core.domain.monitoring import Measurement
 from podium.core.domain.project import Project
-from podium.core.errors import PodiumError
+from podium.core.errors import Interrupted, PodiumError
 from podium.core.journal import Journal
+from podium.core.labels.store import LabelStore
 from podium.core.monitoring import apart, data, data_age, drift, nulls
 from podium.core.monitoring.moment import Moment, measured
 from podium.core.monitoring.rates import chance, words
@@ -182,10 +184,93 @@ def test_the_first_requests_of_a_version_are_a_reference_and_no_window(
 def test_the_same_weekday_is_another_reference(write: Write, journal: Journal, tmp_path: Path) -> None:
     project = write(monitors("environment: production, drift: ks, reference: {same: weekday}, window: 1h"))
     capture(tmp_path, rows(50))
-    assert "there are no earlier requests of a" in measure(project, journal).message
+    assert "there are no requests of the same time of earlier weeks" in measure(project, journal).message
     capture(tmp_path, rows(60, shift=5.0, seed=8), version=2, ago=7 * 86_400.0)
     found = measure(project, journal)
     assert found.value is not None and found.value > 0.9 and found.rows == 50
+
+
+def test_a_window_of_two_weekdays_is_compared_with_the_same_time_of_earlier_weeks(
+    write: Write, journal: Journal, tmp_path: Path
+) -> None:
+    """On a Saturday at one, 23 of the last 24 hours are a Friday's: Saturdays are others, and nothing has changed."""
+    for name, window in (("time", "24h"), ("rows", "60")):
+        text = f"environment: production, drift: ks, reference: {{same: weekday}}, columns: hour, window: {window}"
+        project = write(monitors(text))
+        saturday = (time.time() // 86_400) * 86_400 + 3600
+        saturday -= (time.gmtime(saturday).tm_wday + 2) % 7 * 86_400 + 7 * 86_400
+        ago = time.time() - saturday
+        if name == "time":
+            for week in range(3):
+                capture(tmp_path, rows(60, seed=10 + week), ago=ago + week * 7 * 86_400.0 + 5 * 3600.0)
+                if week:
+                    capture(tmp_path, rows(60, shift=5.0, seed=20 + week), ago=ago + week * 7 * 86_400.0 - 9 * 3600.0)
+        found = measured(Moment(project, journal, project.monitors["m"], saturday), drift.measure)
+        assert found.value is not None and found.value < 0.4 and found.rows == 60, (name, found)
+
+
+def test_the_same_month_is_that_of_earlier_years(write: Write, journal: Journal, tmp_path: Path) -> None:
+    project = write(monitors("environment: production, drift: ks, reference: {same: month}, columns: hour, window: 7d"))
+    start = pd.Timestamp("2026-03-02", tz="UTC").timestamp()
+    moment = Moment(project, journal, project.monitors["m"], start)
+    capture(tmp_path, rows(40), ago=time.time() - start + 3 * 86_400.0)
+    assert measured(moment, drift.measure).message.startswith("there are no requests of February of earlier years")
+    for day, shift in (("2025-02-15", 0.0), ("2025-03-02", 5.0)):
+        capture(tmp_path, rows(40, shift, seed=5), ago=time.time() - pd.Timestamp(day, tz="UTC").timestamp())
+    found = measured(moment, drift.measure)
+    assert (
+        found.value is not None
+        and found.value < 0.4
+        and found.message.endswith("requests of February of earlier years")
+    )
+
+
+def test_first_requests_that_were_forgotten_are_said(write: Write, journal: Journal, tmp_path: Path) -> None:
+    project = write(monitors("environment: production, drift: ks, of: predictions, reference: {first: 50}"))
+    capture(tmp_path, rows(50), ago=60.0, answers=[0.1] * 50)
+    capture(tmp_path, rows(100), ago=10.0, answers=[0.2] * 100)
+    assert not any("not kept" in each for each in measure(project, journal).warnings)
+    with LabelStore.open(project.state, "production") as store:
+        store.forget(time.time() - 30.0, 10**6)
+    found = measure(project, journal)
+    assert (
+        found.value == 0.0 and "the very first are not kept any more: these are the first 50 that are" in found.warnings
+    )
+
+
+def test_types_of_files_that_requests_do_not_have(write: Write, journal: Journal, tmp_path: Path) -> None:
+    table = pd.DataFrame({"hour": [Decimal(n % 40) / 10 for n in range(400)]})
+    table["place"] = pd.Series([1, 2] * 200).astype("category")
+    table["vector"] = [[0.1, 0.2]] * 400
+    table.to_parquet(tmp_path / "train.parquet")
+    capture(tmp_path, [{"hour": n % 40 / 10, "place": 1 + n % 2, "vector": [0.1, 0.2]} for n in range(80)])
+    violated = measure(
+        write(monitors("environment: production, data: any, reference: train.parquet")), journal, data.measure
+    )
+    assert violated.value == 0.0, violated
+    assert {each.column: each.message for each in violated.columns}["vector"] == "it has times, lists, or nothing"
+    drifted = measure(write(monitors(DRIFT.format("psi", "train.parquet"))), journal)
+    assert {each.column: each.value for each in drifted.columns} == {"hour": 0.0, "place": 0.0, "vector": None}
+    assert drifted.columns[-1].message == "it has lists"
+
+
+@pytest.mark.parametrize("name", ["psi", "js", "ks", "wasserstein"])
+def test_a_request_with_numbers_too_large_to_count_with_blinds_no_monitor(
+    write: Write, journal: Journal, tmp_path: Path, name: str
+) -> None:
+    train(tmp_path)
+    project = write(monitors(DRIFT.format(name, "train.csv") + ", columns: hour", "false_alarms: 1/month"))
+    capture(tmp_path, [*rows(100), {"hour": 1.7e308, "origin": "JFK"}, {"hour": -1.7e308, "origin": "JFK"}])
+    found = measure(project, journal)
+    assert found.value is not None and found.critical is not None and found.columns[0].histogram is not None
+
+
+def test_a_gates_targets_are_no_inputs(write: Write, journal: Journal, tmp_path: Path) -> None:
+    train(tmp_path).assign(late=0, early=1).to_csv(tmp_path / "test.csv", index=False)
+    gate = "gates: {q: {data: test.csv, target: [late, early], task: multilabel, checks: [{metric: accuracy, at_least: 0.1}]}}\n"
+    capture(tmp_path, rows(40))
+    found = measure(write(gate + monitors("environment: production, drift: psi, reference: {gate: q}")), journal)
+    assert [each.column for each in found.columns] == ["hour", "origin"], found
 
 
 def test_several_versions_in_a_window_are_said(write: Write, journal: Journal, tmp_path: Path) -> None:
@@ -222,6 +307,13 @@ def test_the_age_of_data_is_that_of_the_latest_time_in_a_column(write: Write, jo
     at = pd.Timestamp.now("UTC") - pd.Timedelta(hours=2)
     pd.DataFrame({"at": [str(at - pd.Timedelta(days=9)), str(at), "never"]}).to_csv(tmp_path / "flights.csv")
     assert measure(project, journal, data_age.measure).value == pytest.approx(7200.0, abs=60.0)
+    at += pd.Timedelta(hours=1)
+    pd.DataFrame({"at": ["2026-01-01 00:00:00", at.isoformat()]}).to_csv(tmp_path / "flights.csv")
+    assert measure(project, journal, data_age.measure).value == pytest.approx(3600.0, abs=60.0), (
+        "written in another way"
+    )
+    pd.DataFrame({"at": [1_790_000_000, 1_790_000_001]}).to_csv(tmp_path / "flights.csv")
+    assert "has numbers, and no times" in measure(project, journal, data_age.measure).message
     pd.DataFrame({"when": []}).to_csv(tmp_path / "flights.csv")
     assert "has no column 'at'" in measure(project, journal, data_age.measure).message
 
@@ -279,3 +371,10 @@ def test_what_fails_in_the_child_is_a_measurement(
     for error, words_of in ((MemoryError(), "more memory"), (KeyError("x"), "it failed: "), (PodiumError("no"), "no")):
         monkeypatch.setattr(apart, "_KINDS", {moment.monitor.kind: failing(error)})
         assert words_of in apart._measured(moment).message
+    monkeypatch.setattr(apart, "_KINDS", {moment.monitor.kind: failing(Interrupted("ended"))})
+    with pytest.raises(Interrupted):
+        apart._measured(moment)
+    assert measured(moment, failing(ValueError("odd"))).message == "it failed: odd", "of those in the agent too"
+    endless = moment.measured(1.0, low=float("nan"), high=float("inf"), baseline=float("nan"))
+    assert (endless.low, endless.high, endless.baseline) == (None, None, None)
+    assert journal.measurements.add(endless)

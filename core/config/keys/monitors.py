@@ -55,7 +55,7 @@ _REFERENCE = Key(
                             Key(
                                 "same",
                                 Choice(("weekday", "month")),
-                                "earlier requests of the same weekday, or of the same month of earlier years",
+                                "requests at the same time of earlier weeks, or in the same month of earlier years",
                                 required=True,
                             ),
                         ),

@@ -4,6 +4,7 @@ unseen word. These are no drift: one row can have them."""
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, cast
 
 from ...domain.frozen import Frozen
@@ -33,7 +34,7 @@ class Profile(Frozen):
 
 
 def profile(values: Series) -> Profile | None:
-    """Returns what a column holds; None for one that has nothing, or times."""
+    """Returns what a column holds; None for one that has nothing, times, or lists and the like."""
     cells = cast("Any", values)
     present = cells[cells.notna()]
     if not len(present) or cells.dtype.kind in "mM":
@@ -44,8 +45,16 @@ def profile(values: Series) -> Profile | None:
 
         finite = present[np.isfinite(present.to_numpy(dtype=float))]
         return Profile(True, complete, float(finite.min()), float(finite.max())) if len(finite) else None
+    if holds_lists(present):
+        return None
     words = frozenset(map(str, present.unique().tolist()))
     return Profile(False, complete, words=words if len(words) <= MAX_WORDS else None)
+
+
+def holds_lists(values: Series) -> bool:
+    """Tells whether cells are lists or the like, which a file and a request write differently."""
+    cells = cast("Any", values).tolist()
+    return any(not isinstance(each, str | bytes) and isinstance(each, Collection) for each in cells)
 
 
 def violations(known: Profile, values: Series) -> dict[str, Flags]:
