@@ -285,7 +285,8 @@ class CiScreen(PodiumScreen):
         else:
             wait = f" The next look is in {fmt.duration(log.retry_after)}." if log.retry_after else ""
             note = f"{log.note}.{wait}" if log.note else "It has written nothing."
-            view.open(log.path, name + ("" if log.complete else ", going on"), (note, "muted"))
+            going = "" if log.complete else f", not asked: {error.message}" if error is not None else ", going on"
+            view.open(log.path, name + going, (note, "muted"))
 
     def pass_time(self) -> None:
         self.show()
@@ -421,18 +422,22 @@ class CiScreen(PodiumScreen):
 
     def do_start(self) -> None:
         """Starts a workflow of the project of the row under the cursor."""
-        self._start_in = project = self.row.project if self.row is not None else ""
+        project = self.row.project if self.row is not None else ""
         self.carry_out(
-            "list workflows", lambda cockpit: tuple(cockpit.inbox.of(project).workflows()), self._ask_workflow
+            "list workflows",
+            lambda cockpit: tuple(cockpit.inbox.of(project).workflows()),
+            lambda found: self._ask_workflow(project, found),
         )
 
-    def _ask_workflow(self, workflows: Any) -> None:
+    def _ask_workflow(self, project: str, workflows: Any) -> None:
+        """Asks which of them is started; what is answered is about this project, wherever the cursor is by then."""
+        self._start_in = project
         if not workflows:
             self.podium.say("the host has no workflow that can be started by hand", "warn")
             return
         self._workflows = workflows
         names = ", ".join(each.name for each in workflows[:8])
-        of = f" of {self._start_in}" if self._start_in else ""
+        of = f" of {project}" if project else ""
         self.podium.say(f"workflows{of}: {names}; then NAME=VALUE for inputs")
         self.query_one(Prompt).ask("start", workflows[0].path.split("/")[-1] or workflows[0].name)
 

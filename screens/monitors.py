@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from ..core.domain.monitoring import WORST_FIRST, AlertState, AlertStatus, ColumnMeasurement, LoopEntry, MonitorStatus
+from ..core.domain.monitoring import (
+    WORST_FIRST,
+    AlertState,
+    AlertStatus,
+    ColumnMeasurement,
+    LoopEntry,
+    Measurement,
+    MonitorStatus,
+)
 from ..core.domain.text import format as fmt
+from ..core.domain.text import measures
 from ..core.domain.text.durations import parse_duration
 from ..tui import confirmations
 from ..tui.context import Context
@@ -20,7 +28,6 @@ from ..tui.widgets.text_pane import Line, TextPane
 from .base import PodiumScreen
 from .cells.monitors import (
     alert_columns,
-    by_weight,
     course_lines,
     drift_columns,
     histogram_lines,
@@ -49,7 +56,7 @@ class MonitorsScreen(PodiumScreen):
     MonitorsScreen #alerts { height: 1fr; }
     MonitorsScreen #loop { height: 1fr; display: none; }
     MonitorsScreen.-loop #loop { display: block; }
-    MonitorsScreen.-loop.-low #alerts { display: none; }
+    MonitorsScreen.-loop.-low #alerts, MonitorsScreen.-loop.-low #loop { height: 5; }
     """
 
     def __init__(self) -> None:
@@ -151,7 +158,7 @@ class MonitorsScreen(PodiumScreen):
         if bool(measured) != self.has_class("-drift"):
             self.set_class(bool(measured), "-drift")
             self.call_after_refresh(self._show_detail)  # the bars are as long as their pane will then be wide
-        self.columns.set_rows(by_weight(measured))
+        self.columns.set_rows(measures.by_weight(measured))
         if not self.columns.filter_text:
             self.columns.title(f"Columns of {row.status.name}" if row is not None else "Columns", "")
         facts = self.query_one("#facts", TextPane)
@@ -237,7 +244,7 @@ class MonitorsScreen(PodiumScreen):
         alert = self._alert()
         if alert is not None:
             self.podium.say("for how long: 30m, 2h, 3d")
-            self._silenced = alert
+            self._silenced, self._silenced_from = alert, self.pane or self.alerts
             self.query_one(Prompt).ask("silence", "2h")
 
     def on_prompt_answered(self, message: Prompt.Answered) -> None:
@@ -246,7 +253,7 @@ class MonitorsScreen(PodiumScreen):
             return
         message.stop()
         self.query_one(Prompt).close()
-        self.focus_pane(self.alerts)
+        self.focus_pane(self._silenced_from)
         length = (message.text or "").strip()
         seconds = parse_duration(length)
         if seconds:
@@ -261,9 +268,13 @@ class MonitorsScreen(PodiumScreen):
                 f"measure {status.name}", lambda cockpit: cockpit.monitors.evaluate_now(status.name), self._measured
             )
 
-    def _measured(self, _: Any) -> None:
+    def _measured(self, found: Sequence[Measurement]) -> None:
         self.podium.read([monitors(self.podium.clock), ALERTS], force=True)
-        self.podium.say("measured just now", "ok")
+        without = next((each for each in found if each.value is None), None)
+        if without is None:
+            self.podium.say("measured just now", "ok")
+        else:
+            self.podium.say(f"no value: {without.message}", "warn")
 
     def on_table_moved(self, message: Table.Moved) -> None:
         message.stop()

@@ -295,7 +295,9 @@ class RepositoryScreen(PodiumScreen):
     def do_again(self) -> None:
         row, project = self.row, self.project
         names = project.pipelines if project is not None else ()
-        if row is None or not names:
+        if row is None:
+            self.podium.say("no commit is under the cursor", "warn")
+        elif not names:
             self.podium.say("podium.yaml has no pipeline", "warn")
         elif len(names) == 1:
             self.confirm(confirmations.run_commit(row, names[0]))

@@ -56,6 +56,11 @@ class ColumnMeasurement(Frozen):
     histogram: Histogram | None = None
     message: str = ""
 
+    @property
+    def beyond(self) -> bool:
+        """Whether the value is beyond its critical value, where it has one."""
+        return self.value is not None and self.critical is not None and self.value > self.critical
+
 
 class Measurement(Frozen):
     """One evaluation of a monitor. Without enough data there is a measurement too, without a value."""
@@ -87,6 +92,11 @@ class Measurement(Frozen):
     warnings: tuple[str, ...] = ()
     """Why the value may not hold, in words."""
     message: str = ""
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the value is beyond its critical value, where it has one."""
+        return self.value is not None and self.critical is not None and self.value > self.critical
 
 
 class MonitorStatus(Frozen):

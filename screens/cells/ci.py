@@ -11,7 +11,7 @@ from ...tui.glyphs import Glyphs
 from ...tui.widgets.pane import Cell, Span
 from ...tui.widgets.table import Column
 from ...tui.widgets.text_pane import Line
-from .common import number_span
+from .common import number_span, served_words
 
 
 class JobLine(Frozen):
@@ -59,7 +59,7 @@ def ci_columns(
         Column("commit", lambda row: ((row.run.sha[:7], "muted"),), width=7, from_width=84),
         Column("run", podium, width=6),
         Column("version", _versions, width=7),
-        Column("serves", lambda row: ((served_words(row), "ok!"),), width=10, flex=1, from_width=76),
+        Column("serves", lambda row: ((served_words(row.versions), "ok!"),), width=10, flex=1, from_width=76),
         Column(
             "ago",
             lambda row: ((fmt.age(row.run.updated or row.run.created, clock()), "muted"),),
@@ -75,19 +75,11 @@ def _versions(row: CiRow) -> Cell:
     return (number_span(row.versions[0].version, quarantined, "accent"),) if row.versions else ""
 
 
-def served_words(row: CiRow) -> str:
-    return ", ".join(
-        f"{served.environment} {f'{served.share:.0%}' if served.share else 'ready'}"
-        for version in row.versions
-        for served in version.served
-    )
-
-
 def ci_text(row: CiRow) -> str:
     run = row.run
     versions = " ".join(f"v{each.version}" for each in row.versions)
     words = f"{run.id} {run.state} {row.attention} {run.name} {run.repo} {run.branch} {run.sha} {run.title} {run.actor}"
-    return f"{words} {row.project} {versions} {served_words(row)}"
+    return f"{words} {row.project} {versions} {served_words(row.versions)}"
 
 
 def job_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tuple[Column[JobLine], ...]:
@@ -145,7 +137,7 @@ def _podium(row: CiRow, glyphs: Glyphs) -> tuple[Span, ...]:
         return (("never ran this commit", "faint"),)
     glyph, role = glyphs.state(row.podium.state)
     versions = " ".join(f"v{each.version}" for each in row.versions)
-    serves = served_words(row)
+    serves = served_words(row.versions)
     return (
         (f"{glyph} run {row.podium.id} {row.podium.title}: {row.podium.state}", role),
         (f"  {versions}" if versions else "", "accent!"),

@@ -10,7 +10,7 @@ from ...tui.glyphs import Glyphs
 from ...tui.widgets.pane import Cell, Span
 from ...tui.widgets.table import Column
 from ...tui.widgets.text_pane import Line
-from .common import number_span
+from .common import number_span, served_words
 
 # What the host said longer ago than that, of something that went on, is shown as what it was.
 STALE_SECONDS = 600.0
@@ -125,16 +125,7 @@ def _versions(row: CommitRow) -> Cell:
 
 
 def _serves(row: CommitRow) -> Cell:
-    return ((served_words(row), "ok!"),)
-
-
-def served_words(row: CommitRow) -> str:
-    """Returns `production 100%, staging ready`."""
-    return ", ".join(
-        f"{served.environment} {f'{served.share:.0%}' if served.share else 'ready'}"
-        for version in row.versions
-        for served in version.served
-    )
+    return ((served_words(row.versions), "ok!"),)
 
 
 def commit_text(row: CommitRow) -> str:
@@ -143,7 +134,7 @@ def commit_text(row: CommitRow) -> str:
     run = f"run {row.run.id} {row.run.state} {row.run.title}" if row.run is not None else ""
     versions = " ".join(f"v{each.version}" for each in row.versions)
     ci = f"ci {row.ci}" if row.ci is not None else ""
-    return f"{commit.sha} {names} {commit.subject} {commit.author} {run} {ci} {versions} {served_words(row)}"
+    return f"{commit.sha} {names} {commit.subject} {commit.author} {run} {ci} {versions} {served_words(row.versions)}"
 
 
 def commit_lines(row: CommitRow, glyphs: Glyphs, now: float, ci: CiLook | None = None) -> list[Line]:

@@ -8,6 +8,7 @@ from ...core.domain.delivery import Condition, EnvironmentStatus
 from ...core.domain.models import CHALLENGER, CHAMPION, PREVIOUS, Version
 from ...core.domain.monitors.badges import AlertBadge, BadgeKind
 from ...core.domain.runs import Run
+from ...core.domain.scm import CommitVersion
 from ...core.domain.text import format as fmt
 from ...core.domain.verdicts import Source, VersionVerdict, last_word, quarantine_of
 from ...tui.glyphs import Glyphs
@@ -148,3 +149,12 @@ def number_span(version: int, quarantined: Collection[int], role: str) -> Span:
 def quarantined_of(verdicts: Mapping[int, Sequence[VersionVerdict]]) -> frozenset[int]:
     """Returns the versions of which a quarantine is in force."""
     return frozenset(version for version, each in verdicts.items() if quarantine_of(each) is not None)
+
+
+def served_words(versions: Sequence[CommitVersion]) -> str:
+    """Returns where versions answer requests: `production 100%, staging ready`."""
+    return ", ".join(
+        f"{served.environment} {f'{served.share:.0%}' if served.share else 'ready'}"
+        for version in versions
+        for served in version.served
+    )

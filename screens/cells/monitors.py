@@ -20,7 +20,7 @@ from ...core.domain.text import format as fmt
 from ...core.domain.text import measures
 from ...tui.glyphs import Glyphs
 from ...tui.queries import MonitorView
-from ...tui.widgets.pane import Cell, Span
+from ...tui.widgets.pane import Cell, Span, cells_of, fit
 from ...tui.widgets.sparkline import sparkline
 from ...tui.widgets.table import Column
 from ...tui.widgets.text_pane import Line
@@ -63,12 +63,6 @@ def monitor_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) ->
             return (("no data", "warn"),)
         spread = measures.interval(last, row.status.measure)
         return ((_written(row.status, last.value), "text!"), (f"  {spread}", "muted"))
-
-    def name(row: MonitorView) -> Cell:
-        return ((row.status.name, "accent"),)
-
-    def thresholds(row: MonitorView) -> Cell:
-        return (("; ".join(row.status.thresholds), "muted"),)
 
     def chart(row: MonitorView, width: int) -> Cell:
         cells = min(width, _CHART)
@@ -199,8 +193,7 @@ def _value_line(status: MonitorStatus, last: Measurement, now: float) -> Line:
 def _compared(status: MonitorStatus, last: Measurement) -> list[Line]:
     lines: list[Line] = []
     if last.critical is not None:
-        beyond = last.value is not None and last.value > last.critical
-        lines.append((("critical value ", "muted"), (_written(status, last.critical), "bad" if beyond else "ok")))
+        lines.append((("critical value ", "muted"), (_written(status, last.critical), "bad" if last.beyond else "ok")))
     if last.p_value is not None:
         lines.append(((f"p {last.p_value:.2g} if nothing had changed", "muted"),))
     if last.baseline is not None:
@@ -216,7 +209,7 @@ def drift_columns() -> tuple[Column[ColumnMeasurement], ...]:
     def value(each: ColumnMeasurement) -> Cell:
         if each.value is None:
             return ((each.message or "not measured", "warn"),)
-        return ((fmt.figure(each.value), "bad" if beyond(each) else "text"),)
+        return ((fmt.figure(each.value), "bad" if each.beyond else "text"),)
 
     def critical(each: ColumnMeasurement) -> Cell:
         return ((fmt.figure(each.critical) if each.critical is not None else "", "muted"),)
@@ -229,32 +222,17 @@ def drift_columns() -> tuple[Column[ColumnMeasurement], ...]:
     )
 
 
-def beyond(each: ColumnMeasurement) -> bool:
-    return each.value is not None and each.critical is not None and each.value > each.critical
-
-
-def by_weight(columns: Sequence[ColumnMeasurement]) -> tuple[ColumnMeasurement, ...]:
-    """Returns the columns that changed most first: by how far they are beyond their own critical value."""
-
-    def weight(each: ColumnMeasurement) -> float:
-        if each.value is None:
-            return -1.0
-        return each.value / each.critical if each.critical else each.value
-
-    return tuple(sorted(columns, key=weight, reverse=True))
-
-
 def histogram_lines(column: str, found: Histogram, width: int, glyphs: Glyphs) -> list[Line]:
     """Returns a line per bin: its edges or name, the reference's bar and the present one's."""
     names = found.names or tuple(
         f"{fmt.figure(low)} … {fmt.figure(high)}" for low, high in zip(found.edges, found.edges[1:], strict=False)
     )
-    label = min(max((len(name) for name in names), default=0), max(8, width // 3))
+    label = min(max((cells_of(name) for name in names), default=0), max(8, width // 3))
     room = max(4, (width - label - 16) // 2)
     top = max((*found.reference, *found.current), default=0.0) or 1.0
     lines: list[Line] = [
         (
-            (f"{column[:label]:<{label}}  ", "accent"),
+            (f"{fit(column, label, glyphs)}  ", "accent"),
             (f"{'reference':<{room + 6}}", "muted"),
             ("now", "muted"),
         )
@@ -262,7 +240,7 @@ def histogram_lines(column: str, found: Histogram, width: int, glyphs: Glyphs) -
     for name, before, now in zip(names, found.reference, found.current, strict=False):
         lines.append(
             (
-                (f"{name[:label]:<{label}}  ", "muted"),
+                (f"{fit(name, label, glyphs)}  ", "muted"),
                 *_bar(before, top, room, glyphs, "faint"),
                 *_bar(now, top, room, glyphs, "accent"),
             )
@@ -291,13 +269,17 @@ def alert_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> t
         return ((each.message or each.annotations.get("summary", ""), "text"),)
 
     return (
-        Column("state", lambda each: (state_span(each.state, glyphs()),), width=10, sort=lambda each: each.state),
+        Column("state", lambda each: (state_span(each.state, glyphs()),), width=10, sort=_order),
         Column("alert", lambda each: ((each.name, "accent"),), width=10, flex=2, sort=lambda each: each.name),
         Column("severity", lambda each: each.severity, width=8, from_width=72),
         Column("threshold", lambda each: ((each.threshold, "muted"),), width=10, flex=1, from_width=96),
         Column("since", since, width=11, sort=lambda each: each.since),
         Column("", words, width=10, flex=4),
     )
+
+
+def _order(each: AlertStatus) -> int:
+    return WORST_FIRST.index(each.state)
 
 
 def loop_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> tuple[Column[LoopEntry], ...]:

@@ -69,6 +69,23 @@ def test_a_log_that_comes_later_says_so(cockpit: SeededCockpit, host: FakeHost) 
     drive(make_app(cockpit, screen="ci"), script)
 
 
+def test_a_log_that_the_host_no_longer_gives_says_so(cockpit: SeededCockpit, host: FakeHost) -> None:
+    host.pieces = lambda _job, offset: CiLog("first line\n", 11, False) if not offset else _raise()
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("enter")
+        await until(pilot, lambda: "pytest" in text(pilot.app), "jobs")
+        await pilot.press("l")
+        await until(pilot, lambda: "not asked: the host is away" in text(pilot.app), "that it is not followed")
+        assert "first line" in text(pilot.app)
+
+    drive(make_app(cockpit, screen="ci"), script)
+
+
+def _raise() -> CiLog:
+    raise Unreachable("the host is away")
+
+
 def test_what_failed_is_run_again_with_a_reason(cockpit: SeededCockpit, host: FakeHost) -> None:
     async def script(pilot: Pilot[Any]) -> None:
         await pilot.press("R")

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from podium.core.domain.monitoring import AlertState
+from podium.core.domain.monitoring import WORST_FIRST, AlertState, AlertStatus, Histogram
+from podium.screens.cells.monitors import alert_columns, histogram_lines
 from podium.tui.actions import BY_ID
+from podium.tui.glyphs import Glyphs
+from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from tests.tui.driving import drive, make_app, settled, text, until
 from tests.tui.seed import SeededCockpit
 from tests.tui.seed_monitors import seed_loop, seed_monitors
 
+GLYPHS = Glyphs()
 SIZES = [(80, 24), (120, 40), (200, 50)]
 
 
@@ -94,6 +98,47 @@ def test_an_alert_is_silenced_for_a_while(measured: SeededCockpit) -> None:
     drive(make_app(measured, screen="monitors"), script, size=(120, 40))
     [silence] = measured.alerts.silences()
     assert silence.subject == "input-drift" and silence.why == "maintenance"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_alerts_are_seen_beside_what_the_feedback_loop_did(measured: SeededCockpit, size: tuple[int, int]) -> None:
+    """Also on a low screen, where a silence leaves the cursor where it was."""
+    seed_loop(measured)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        assert "helped" in text(pilot.app)
+        await pilot.press("Z")
+        await settled(pilot)
+        await pilot.press("ctrl+u", "enter")
+        await settled(pilot)
+        assert pilot.app.podium_screen.pane.id == "monitors"
+        firing = next(line for line in text(pilot.app).split("Alerts")[1].splitlines() if "firing" in line)
+        assert "input-drift" in firing
+
+    drive(make_app(measured, screen="monitors"), script, size=size)
+
+
+def test_a_measurement_without_a_value_is_not_said_to_be_one(measured: SeededCockpit) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        await pilot.press("j", "R")
+        await until(pilot, lambda: "no value: no request in the last 1m" in text(pilot.app), "why there is none")
+
+    drive(make_app(measured, screen="monitors"), script, size=(120, 40))
+
+
+def test_alerts_are_sorted_by_what_is_worst() -> None:
+    (state, *_) = alert_columns(lambda: GLYPHS, lambda: 0.0)
+    alerts = [AlertStatus("a", "production", "m", each, 0.0) for each in AlertState]
+    assert state.sort is not None
+    assert tuple(each.state for each in sorted(alerts, key=state.sort)) == WORST_FIRST
+
+
+def test_names_in_wide_letters_keep_the_bars_in_line() -> None:
+    found = Histogram((0.5, 0.5), (0.2, 0.8), names=("東京都", "JFK"))
+    lines = ["".join(text for text, _ in line) for line in histogram_lines("空港", found, 60, GLYPHS)]
+    assert len({cell_len(line[: line.index("%")]) for line in lines[1:]}) == 1, lines
 
 
 def test_read_only_changes_nothing(measured: SeededCockpit) -> None:

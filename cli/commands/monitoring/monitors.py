@@ -207,7 +207,7 @@ def _measurement(status: MonitorStatus, found: Measurement, wanted: Format) -> N
     if found.columns:
         if wanted is Format.TABLE:
             output.line()
-        ordered = sorted(found.columns, key=_rank)[:_SHOWN_COLUMNS]
+        ordered = measures.by_weight(found.columns)[:_SHOWN_COLUMNS]
         output.rows(wanted, _COLUMNS, [_cells(each) for each in ordered], ())
 
 
@@ -231,14 +231,9 @@ def _facts(status: MonitorStatus, found: Measurement) -> list[tuple[str, str]]:
     ]
 
 
-def _rank(column: ColumnMeasurement) -> tuple[bool, float, float]:
-    return column.value is None, column.p_value if column.p_value is not None else 1.0, -(column.value or 0.0)
-
-
 def _cells(column: ColumnMeasurement) -> tuple[str, ...]:
     drawn = column.histogram
     most = max((*drawn.reference, *drawn.current), default=0.0) if drawn is not None else 0.0
-    beyond = column.value is not None and column.critical is not None and column.value > column.critical
     return (
         column.column,
         number(column.value) if column.value is not None else "",
@@ -246,7 +241,7 @@ def _cells(column: ColumnMeasurement) -> tuple[str, ...]:
         number(column.p_value) if column.p_value is not None else "",
         measures.bars(drawn.reference, most) if drawn is not None else "",
         measures.bars(drawn.current, most) if drawn is not None else "",
-        column.message or ("beyond" if beyond else ""),
+        column.message or ("beyond" if column.beyond else ""),
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from ..monitoring import Measurement, MonitorKind
+from ..monitoring import ColumnMeasurement, Measurement, MonitorKind
 from .format import duration, number, signal
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -29,6 +29,16 @@ def interval(measurement: Measurement, measure: str) -> str:
     if low is None or high is None:
         return ""
     return f"{value(measurement.kind, measure, low)} … {value(measurement.kind, measure, high)}"
+
+
+def by_weight(columns: Iterable[ColumnMeasurement]) -> tuple[ColumnMeasurement, ...]:
+    """Returns columns as people look at them: the least likely by chance first, then the farthest away, and last what
+    could not be measured."""
+
+    def weight(each: ColumnMeasurement) -> tuple[bool, float, float]:
+        return each.value is None, each.p_value if each.p_value is not None else 1.0, -(each.value or 0.0)
+
+    return tuple(sorted(columns, key=weight))
 
 
 def bars(shares: Sequence[float], most: float = 0.0) -> str:

@@ -97,7 +97,7 @@ def _course(status: MonitorStatus, course: Course) -> str:
 
 
 def _columns(columns: Iterable[ColumnMeasurement]) -> str:
-    ordered = sorted(columns, key=_rank)
+    ordered = measures.by_weight(columns)
     if not ordered:
         return ""
     return (
@@ -107,19 +107,13 @@ def _columns(columns: Iterable[ColumnMeasurement]) -> str:
     )
 
 
-def _rank(column: ColumnMeasurement) -> tuple[bool, float, float]:
-    """The least likely first, then the farthest; what could not be measured last."""
-    return column.value is None, column.p_value if column.p_value is not None else 1.0, -(column.value or 0.0)
-
-
 def _column(column: ColumnMeasurement) -> str:
-    beyond = column.value is not None and column.critical is not None and column.value > column.critical
     facts = [number(column.value) if column.value is not None else ""]
     if column.critical is not None:
-        facts.append(f"critical {number(column.critical)}{', beyond it' if beyond else ''}")
+        facts.append(f"critical {number(column.critical)}{', beyond it' if column.beyond else ''}")
     if column.p_value is not None:
         facts.append(f"p {number(column.p_value)}")
     told = " · ".join(each for each in (*facts, column.message) if each)
     drawn = histogram(column.histogram, column.column) if column.histogram is not None else ""
-    style = ' class="beyond"' if beyond else ""
+    style = ' class="beyond"' if column.beyond else ""
     return f'<section class="column"><h2>{_text(column.column)}</h2><p{style}>{_text(told)}</p>{drawn}</section>'
