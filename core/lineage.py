@@ -178,6 +178,7 @@ def _row(version: Version, environment: str, replicas: Sequence[Replica], images
         aliases=version.aliases,
         verdict=version.verdict,
         image=_image(version, own, images),
+        learned=version.learned,
     )
 
 

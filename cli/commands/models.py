@@ -249,6 +249,9 @@ def lineage(
         columns = (*_LINEAGE, Column("IMAGE"))
         cells = [(*cell, row.image.rpartition("sha256:")[2][:12]) for cell, row in zip(cells, found, strict=True)]
     output.rows(output_format, columns, cells, map(shapes.lineage, found))
+    for row in {each.version: each for each in found if each.learned is not None}.values():
+        words = row.learned.words if row.learned is not None else ""
+        diagnostics.note(f"version {row.version} learned from {words}", style="dim")
     return diagnostics.DONE
 
 
@@ -268,6 +271,7 @@ def show_version(cockpit: Cockpit, text: str, output_format: Format) -> int:
                 ("commit", short_commit(found.commit)),
                 ("run", figure(found.run_id)),
                 ("created", moment(found.created) or ""),
+                ("learned from", found.learned.words if found.learned is not None else ""),
             ]
         )
         output.line()

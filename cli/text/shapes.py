@@ -121,6 +121,7 @@ def version(version: Version, verdicts: Sequence[VersionVerdict] = ()) -> dict[s
         "metrics": dict(version.metrics),
         "params": dict(version.params),
         "tags": dict(version.tags),
+        "learned_from": asdict(version.learned) if version.learned is not None else None,
         "description": version.description,
         "verdicts": [verdict(each) for each in verdicts],
     }
@@ -180,6 +181,7 @@ def lineage(row: Lineage) -> dict[str, Any]:
         "share": row.share,
         "image": row.image,
         "verdicts": [verdict(each) for each in row.verdicts],
+        "learned_from": asdict(row.learned) if row.learned is not None else None,
     }
 
 

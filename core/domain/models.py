@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING
@@ -29,6 +30,34 @@ TAG_DATASET = "podium.dataset"
 TAG_IMAGE = "podium.image"
 
 
+_DATASET = re.compile(r"(sha256:[0-9a-f]{64}) (\d{1,18}) rows, requests to (\S{1,100}) (\S{1,40}) to (\S{1,40})")
+
+
+class LearnedFrom(Frozen):
+    """The rows of requests that a version learned from, as the step `dataset` wrote them."""
+
+    digest: str
+    """`sha256:…` of the file."""
+    rows: int
+    environment: str
+    """Whose requests they were."""
+    start: str
+    """The time of the first request (ISO 8601, UTC); also `end`, of the last."""
+    end: str
+
+    @property
+    def words(self) -> str:
+        rows = f"{self.rows:,} row{'' if self.rows == 1 else 's'}"
+        return f"{rows}, requests to {self.environment} {self.start[:16]} to {self.end[:16]}"
+
+
+def learned_from(tags: Mapping[str, str]) -> LearnedFrom | None:
+    """Returns what the tag `podium.dataset` of a version says; None without one, and for one that says something
+    else."""
+    found = _DATASET.fullmatch(tags.get(TAG_DATASET, ""))
+    return None if found is None else LearnedFrom(found[1], int(found[2]), found[3], found[4], found[5])
+
+
 class Version(Frozen):
     """A version of a registered model, as MLflow knows it."""
 
@@ -48,6 +77,11 @@ class Version(Frozen):
     params: Mapping[str, str] = field(default_factory=dict[str, str])
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
     description: str = ""
+
+    @property
+    def learned(self) -> LearnedFrom | None:
+        """Returns the rows of requests that it learned from; None where no step wrote any."""
+        return learned_from(self.tags)
 
 
 class Model(Frozen):
@@ -102,3 +136,5 @@ class Lineage(Frozen):
     engine's id; empty without an image."""
     verdicts: tuple[VersionVerdict, ...] = ()
     """What the version met on its way, the last word first."""
+    learned: LearnedFrom | None = None
+    """The rows of requests that the version learned from; None where no step wrote any."""

@@ -49,7 +49,7 @@ def dataset(context: StepContext) -> Mapping[str, Any]:
     """Writes captured and labelled requests as Parquet. Options: `environment`, `output`, `target`, `since`, `until`,
     `last`, `test`, `test_share`, `add_to`, `at_least`. Results: `rows`, `digest`, `start`, `end`, `requests`,
     `test_rows`, `test_digest`, `repeated`, `dataset` (all of it in one line, which `register` notes with the
-    version)."""
+    version), `dataset_input` (what `register` notes as an input of the MLflow run)."""
     environment = context.project.environment(str(context.options["environment"]))
     paths = _paths(context)
     found = _found(context, environment.name)
@@ -74,6 +74,17 @@ def dataset(context: StepContext) -> Mapping[str, Any]:
         "test_digest": tested.digest,
         "repeated": found.repeated,
         "dataset": _line(environment.name, learned, found),
+        "dataset_input": {
+            "source": str(context.options["output"]),
+            "digest": learned.digest,
+            "profile": {
+                "num_rows": learned.rows,
+                "from_requests": place,
+                "environment": environment.name,
+                "start": found.at[0],
+                "end": found.at[-1],
+            },
+        },
     }
 
 

@@ -233,6 +233,17 @@ class EmbeddedRegistry:
         with translated(self._uri):
             self._client.log_text(mlflow_run, text, relative)
 
+    def log_dataset(self, mlflow_run: str, dataset: LoggedDataset) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        if any((each.name, each.digest) == (dataset.name, dataset.digest) for each in self.run(mlflow_run).datasets):
+            return
+        noted = Dataset(dataset.name, dataset.digest, dataset.kind, dataset.source, profile=dataset.profile or None)
+        with translated(self._uri):
+            self._client.log_inputs(
+                mlflow_run, datasets=[DatasetInput(noted, tags=[InputTag(TAG_CONTEXT, dataset.context)])]
+            )
+
     # -- files
     # ----------------------------------------------------------------------------------------------------------------
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..domain.models import (
@@ -17,17 +19,21 @@ from ..domain.models import (
     TAG_RUN,
     TAG_STEP,
 )
-from ..errors import RunFailed
+from ..errors import PodiumError, RunFailed
 from . import Registry, TrackedRun, files, open_registry
 from .aliases import move_alias
 from .records import old_model_paths
 from .snapshot import refresh_here
+from .store import LoggedDataset
 
 if TYPE_CHECKING:
     from ..engine.context import StepContext
 
 # Metrics of which less is better, for steps that do not set a goal.
 _MINIMIZED = frozenset({"rmse", "mae", "mse", "log_loss", "brier", "loss", "error"})
+
+# MLflow takes no longer digest of a dataset; these are the first digits of the file's SHA-256.
+_DIGEST_LENGTH = 36
 
 
 def register(context: StepContext) -> Mapping[str, Any]:
@@ -51,6 +57,7 @@ def register(context: StepContext) -> Mapping[str, Any]:
         _set_challenger(context, registry, model, version.version)
         context.journal.versions.update(registry.version(model, version.version))
         refresh_here(context.project, context.journal)
+        _note_dataset(context, registry, best)
     finally:
         registry.close()
     return {
@@ -102,6 +109,25 @@ def _candidates(context: StepContext, registry: Registry) -> list[TrackedRun]:
     for run in found:  # newest first: where the exact run is gone, the last one with the same inputs stands for it
         newest.setdefault(run.tags.get(TAG_KEY, ""), run)
     return exact + [run for key, run in newest.items() if key not in answered]
+
+
+def _note_dataset(context: StepContext, registry: Registry, run: TrackedRun) -> None:
+    """Notes the rows that a step `dataset` wrote as an input of the MLflow run, with their file below the project, so
+    that `dataset:NAME` finds them. The version is registered by then, and a store that takes no inputs changes nothing
+    of that."""
+    written: Mapping[str, Any] = context.upstream_result("dataset_input", {})
+    if not written:
+        return
+    source = str(written["source"])
+    digest = str(written["digest"]).removeprefix("sha256:")[:_DIGEST_LENGTH]
+    profile = json.dumps({**written["profile"], "digest": written["digest"]}, sort_keys=True)
+    dataset = LoggedDataset(
+        PurePosixPath(source).stem, "training", digest, "local", json.dumps({"uri": source}), profile
+    )
+    try:
+        registry.log_dataset(run.id, dataset)
+    except PodiumError as error:
+        context.log(f"{source} could not be noted as an input of MLflow run {run.id}: {error.message}")
 
 
 def _lineage(context: StepContext, run: TrackedRun) -> dict[str, str]:

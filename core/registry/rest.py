@@ -152,6 +152,23 @@ class RestRegistry:
             retry=True,
         )
 
+    def log_dataset(self, mlflow_run: str, dataset: LoggedDataset) -> None:
+        if any((each.name, each.digest) == (dataset.name, dataset.digest) for each in self.run(mlflow_run).datasets):
+            return
+        noted = {
+            "name": dataset.name,
+            "digest": dataset.digest,
+            "source_type": dataset.kind,
+            "source": dataset.source,
+            "profile": dataset.profile,
+        }
+        tags = [{"key": TAG_CONTEXT, "value": dataset.context}]
+        self._server.post(
+            f"{API}/runs/log-inputs",
+            {"run_id": mlflow_run, "datasets": [{"dataset": noted, "tags": tags}]},
+            retry=True,
+        )
+
     def log_report(self, mlflow_run: str, name: str, text: str) -> None:
         relative = files.safe_relative(name).as_posix()
         root = self.run(mlflow_run).artifact_uri

@@ -22,8 +22,11 @@ class LoggedDataset(Frozen):
     name: str
     context: str
     digest: str
+    """At most 36 characters; MLflow takes no more."""
     kind: str
     source: str
+    profile: str = ""
+    """What else is known of it, as JSON; written, and not read again."""
 
 
 class TrackedRun(Frozen):
@@ -85,6 +88,11 @@ class Registry(Protocol):
 
     def log_report(self, mlflow_run: str, name: str, text: str) -> None:
         """Saves `text` as the artifact `name` (a relative path) of the MLflow run."""
+        ...
+
+    def log_dataset(self, mlflow_run: str, dataset: LoggedDataset) -> None:
+        """Notes a dataset as an input of the MLflow run, as `mlflow.log_input` does. One of this name and digest that
+        the run has already stays as it is."""
         ...
 
     def run(self, mlflow_run: str) -> TrackedRun: ...

@@ -31,6 +31,9 @@ def version_lines(version: Version, known: Known, glyphs: Glyphs, now: float) ->
     quarantine = quarantine_of(known.verdicts)
     lines = [] if quarantine is None else _quarantine_lines(quarantine, glyphs)
     lines += [lineage_line(version, known.serving, glyphs["arrow"]), _made_line(version, now)]
+    if version.learned is not None:
+        digest = version.learned.digest.removeprefix("sha256:")[:12]
+        lines.append((("learned from ", "muted"), (version.learned.words, ""), (f"   {digest}", "faint")))
     for image in known.images:
         if image.version == version.version:
             lines += image_lines(image, _older(image, known.images), now)

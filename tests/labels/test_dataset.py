@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from podium.core.config import load
 from podium.core.domain.labels import NewLabel
+from podium.core.domain.models import TAG_DATASET, learned_from
 from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
 from podium.core.engine.context import StepContext
 from podium.core.errors import RunFailed, UsageError
@@ -56,6 +57,11 @@ def test_captured_and_labelled_requests_are_rows(learned: LabelStore, tmp_path: 
     assert (done["rows"], done["start"], done["end"]) == (8, START, START + 420)
     digest = hashlib.sha256((tmp_path / "data/rows.parquet").read_bytes()).hexdigest()
     assert done["digest"] == f"sha256:{digest}"
+    assert done["dataset_input"]["source"] == "data/rows.parquet" and done["dataset_input"]["digest"] == done["digest"]
+    assert done["dataset_input"]["profile"]["num_rows"] == 8
+    learned_from_them = learned_from({TAG_DATASET: done["dataset"]})
+    assert learned_from_them is not None and learned_from_them.digest == done["digest"]
+    assert learned_from_them.words == "8 rows, requests to production 2027-01-15T08:00 to 2027-01-15T08:07"
     assert done["dataset"].startswith(f"sha256:{digest} 8 rows, requests to production 2027-01-15T08:00:00Z to")
 
 

@@ -19,6 +19,7 @@ from podium.core.domain.verdicts import Verdict
 from podium.core.engine.context import StepContext, UpstreamStep
 from podium.core.errors import NotFound, RunFailed, UsageError
 from podium.core.quality.gate_step import gate
+from podium.core.quality.outside.datasets import locator
 from podium.core.registry.aliases import move_alias
 from podium.core.registry.register_step import choose, register
 from podium.core.registry.store import TrackedRun
@@ -189,3 +190,39 @@ def test_the_best_is_chosen_in_the_right_direction() -> None:
     assert "loss" in caught.value.hint
     with pytest.raises(RunFailed, match="logged a model"):
         choose([tracked("dd", (), loss=0.01)], "loss", "minimize")
+
+
+@pytest.mark.parametrize("logged", [False, True])
+def test_rows_of_requests_are_an_input_of_the_run_once(store: Store, logged: bool) -> None:
+    import mlflow
+
+    house, digest = House(store), "ab" * 32
+    line = f"sha256:{digest} 12 rows, requests to production 2027-01-15T08:00:00Z to 2027-01-16T08:00:00Z"
+    trained = store.train(tags={TAG_KEY: "k", TAG_RUN: "17"}, roc_auc=0.7)
+    if logged:  # as training itself may
+        frame = pandas.DataFrame({"x": [1]})
+        noted = mlflow.data.from_pandas(frame, source="data/recent.parquet", name="recent", digest=digest[:36])
+        with mlflow.start_run(run_id=trained):
+            mlflow.log_input(noted, context="training")
+    wrote = {
+        "dataset": line,
+        "dataset_input": {
+            "source": "data/recent.parquet",
+            "digest": f"sha256:{digest}",
+            "profile": {"num_rows": 12, "environment": "production"},
+        },
+    }
+    upstream = {
+        "rows": UpstreamStep("rows", StepState.SUCCEEDED, wrote),
+        "train": UpstreamStep("train", StepState.SUCCEEDED, {}, "k", None),
+    }
+    for _ in range(2):
+        done = register(house.context({"metric": "roc_auc"}, **upstream))
+    version = store.registry.version(done["model"], done["version"])
+    assert version.learned is not None and version.learned.rows == 12 and version.learned.digest.endswith(digest)
+    (found,) = store.registry.run(trained).datasets
+    assert (found.name, found.context, found.kind) == ("recent", "training", "local")
+    assert json.loads(found.source) == {"uri": "data/recent.parquet"} and found.digest == digest[:36]
+    (house.project.root / "data").mkdir(exist_ok=True)
+    seen = locator(store.registry, house.project.root, house.project.home, version, None)("dataset:recent")
+    assert seen == house.project.root / "data/recent.parquet", "a gate can read it by its name"

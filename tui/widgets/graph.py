@@ -65,6 +65,8 @@ def outcome(step: Step) -> str:
         words.append(f"v{results['version']}")
     if results.get("verdict") in tuple(Verdict):
         words.append(str(results["verdict"]))
+    if "dataset_input" in results:
+        words.append(f"{results.get('rows', 0):,} rows")
     if not words and step.message and step.state in (StepState.FAILED, StepState.SKIPPED, StepState.WAITING):
         words.append(step.message)
     return " ".join(words)
