@@ -14,7 +14,8 @@ from ....core.errors import UsageError
 from ...completion import complete_alert
 from ...options import Output, Why, environment_option
 from ...session import command, opened
-from ...text import diagnostics, output, shapes
+from ...text import diagnostics, output
+from ...text import monitoring_shapes as shapes
 from ...text.output import Column, Format
 
 alerts = typer.Typer(

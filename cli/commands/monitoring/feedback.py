@@ -11,7 +11,8 @@ from ....core.domain.monitoring import LoopEntry
 from ....core.domain.text.format import figure
 from ...options import Output, Why
 from ...session import command, opened
-from ...text import diagnostics, output, shapes
+from ...text import diagnostics, output
+from ...text import monitoring_shapes as shapes
 from ...text.output import Column, Format
 
 feedback = typer.Typer(

@@ -16,7 +16,8 @@ from ....core.domain.text.format import count, duration, moment
 from ....core.errors import UsageError
 from ...options import AnyEnvironment, EnvironmentName, Output
 from ...session import command, start
-from ...text import diagnostics, output, shapes
+from ...text import diagnostics, output
+from ...text import monitoring_shapes as shapes
 from ...text.diagnostics import note
 from ...text.output import Column, Format
 

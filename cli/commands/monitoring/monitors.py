@@ -19,7 +19,8 @@ from ....core.domain.text.format import ago, local, number, until
 from ....core.errors import PodiumError, UsageError
 from ...completion import complete_monitor
 from ...options import Output
-from ...text import diagnostics, output, shapes
+from ...text import diagnostics, output
+from ...text import monitoring_shapes as shapes
 from ...text.output import Column, Format
 
 # Kinds that compare rows with a reference: what `drift` without a name evaluates.

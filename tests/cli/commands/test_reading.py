@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from podium.cli.commands import replay
-from podium.cli.text import shapes
+from podium.cli.text import monitoring_shapes, shapes
 from podium.core.delivery.replay.report import to_dict
 from podium.core.domain.access.clients import Token, TokenScope
 from podium.core.domain.attention import Need, Reason
@@ -101,13 +101,13 @@ SAMPLES: dict[str, dict[str, Any]] = {
     ),
     "replay": replay.shape(to_dict(ReplayReport("e", "m", 2, 1, Verdict.PASS, (), 0.0))),
     "token": shapes.token(Token("e", "billing", TokenScope.PREDICT, "0", "anna", 0.0)),
-    "labels": shapes.label_status(LabelStatus("e", LabelCounts(0, 0, 0, 0, 0, 0, 0), (), False, True)),
-    "kept_request": shapes.kept_request(KeptRequest(1, "a", 0.0, 1, 200)),
-    "dispute": shapes.dispute(Dispute("a", 0, 1, "crm", 0, "other", 0.0)),
-    "added_labels": shapes.added_labels(AddedLabels()),
-    "monitor": shapes.monitor(MonitorStatus("m", "e", MonitorKind.SIGNAL, "x")),
-    "measurement": shapes.measurement(Measurement("m", "e", MonitorKind.SIGNAL, 0.0, None)),
-    "measured_column": shapes.measured_column(ColumnMeasurement("a", None)),
+    "labels": monitoring_shapes.label_status(LabelStatus("e", LabelCounts(0, 0, 0, 0, 0, 0, 0), (), False, True)),
+    "kept_request": monitoring_shapes.kept_request(KeptRequest(1, "a", 0.0, 1, 200)),
+    "dispute": monitoring_shapes.dispute(Dispute("a", 0, 1, "crm", 0, "other", 0.0)),
+    "added_labels": monitoring_shapes.added_labels(AddedLabels()),
+    "monitor": monitoring_shapes.monitor(MonitorStatus("m", "e", MonitorKind.SIGNAL, "x")),
+    "measurement": monitoring_shapes.measurement(Measurement("m", "e", MonitorKind.SIGNAL, 0.0, None)),
+    "measured_column": monitoring_shapes.measured_column(ColumnMeasurement("a", None)),
     "image": shapes.image(Image("m", 1, "unix:///x", "sha256:1", "sha256:1", 0.0)),
     "unneeded": shapes.unneeded(UnneededImage("unix:///x", "sha256:1", "m:v1", 1, 0, "")),
     "service": shapes.service(Service("u", "/u", (), ())),
@@ -129,11 +129,11 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "ci_run": shapes.ci_run(CiRow("h", CiRun("1", "o/n", "test", CiState.RUNNING), CiAttention.RUNNING)),
     "ci_job": shapes.ci_job(CiJob("1", "1", "unit", CiState.RUNNING)),
     "ci_workflow": shapes.ci_workflow(Workflow("1", "nightly")),
-    "alert": shapes.alert(AlertStatus("a", "e", "m", AlertState.FIRING, 0.0)),
-    "alert_event": shapes.alert_event(AlertEvent(1, "a", "e", "m", "firing", 0.0)),
-    "silence": shapes.silence(Silence(1, "a", "anna", "", 0.0, 1.0)),
-    "loop": shapes.loop(LoopEntry(1, "a", "e", "p", 1, 0.0, LoopState.RUNNING)),
-    "sink": shapes.sink(SinkStatus("a", "webhook")),
+    "alert": monitoring_shapes.alert(AlertStatus("a", "e", "m", AlertState.FIRING, 0.0)),
+    "alert_event": monitoring_shapes.alert_event(AlertEvent(1, "a", "e", "m", "firing", 0.0)),
+    "silence": monitoring_shapes.silence(Silence(1, "a", "anna", "", 0.0, 1.0)),
+    "loop": monitoring_shapes.loop(LoopEntry(1, "a", "e", "p", 1, 0.0, LoopState.RUNNING)),
+    "sink": monitoring_shapes.sink(SinkStatus("a", "webhook")),
     "problem": shapes.problem(Problem("f", 1, 1, "", "")),
 }
 
