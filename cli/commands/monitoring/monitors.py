@@ -69,12 +69,12 @@ _COURSE = (
 )
 # Rows of a course that are written at most, beside those of deployments; JSON has all of it.
 _COURSE_ROWS = 20
-_COURSE_SECONDS = 30 * 86_400.0
+_COURSE = "30d"
 
 
 def _seconds(text: str) -> float:
     """Returns the length of `--since`. Raises UsageError."""
-    found = parse_duration(str(text))
+    found = parse_duration(text)
     if not found:
         raise UsageError(f"{text!r} is no length of time", hint="say 12h, 7d or 90d")
     return found
@@ -84,9 +84,8 @@ def monitors(
     cockpit: Cockpit,
     monitor: Name = None,
     since: Annotated[
-        float,
-        typer.Option("--since", metavar="TIME", parser=_seconds, help="How far back the course of one goes."),
-    ] = _COURSE_SECONDS,
+        str, typer.Option("--since", metavar="TIME", help="How far back the course of one goes: 12h, 7d.")
+    ] = _COURSE,
     output_format: Output = Format.TABLE,
 ) -> int:
     """List the monitors with what each measured last, or show one with its course and its columns.
@@ -97,9 +96,10 @@ def monitors(
       podium monitors quality --since 7d
       podium monitors input-drift -o json
     """
+    length = _seconds(since)
     if monitor is not None:
         now = time.time()
-        _one(cockpit.monitors.get(monitor), cockpit.monitors.course(monitor, now - since, now), output_format)
+        _one(cockpit.monitors.get(monitor), cockpit.monitors.course(monitor, now - length, now), output_format)
         return diagnostics.DONE
     found = cockpit.monitors.list()
     output.rows(output_format, _MONITORS, [_row(each) for each in found], map(shapes.monitor, found))
