@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .. import reserve
 from ..identity.account import whoami
 from .opened import OpenProject
 
 if TYPE_CHECKING:
     from ..domain.plans import Plan
     from ..domain.runs import Run
+
+# What keeps or brings back what serves: it is possible on a full disk, too.
+_NEED_ROOM = ("rollback", "repair", "restart", "stop", "start", "abort")
 
 
 class Changes:
@@ -39,6 +43,8 @@ class Changes:
         from ..changes import apply
 
         self._opened.require_own()
+        if plan.verb in _NEED_ROOM:
+            reserve.release(self._opened.state)
         return apply(
             self._opened.current,
             self._opened.journal,

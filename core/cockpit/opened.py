@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import NotFound
+from ..errors import NotFound, Refused
 from ..journal import Journal
 
 if TYPE_CHECKING:
@@ -97,11 +98,27 @@ class OpenProject:
             refusal = self.settled.refusal
             if not self.home.is_dir():
                 raise NotFound(f"{self.home} is gone", hint="was it moved? Open the project where it is now")
-            journal = Journal.open(self.state / "journal.db")
+            fixed = self._read_only()
+            journal = Journal.open(self.state / "journal.db", create=fixed is None, read_only=fixed is not None)
+            refusal = fixed or refusal
             if refusal is not None:
                 journal.borrow(refusal)
             self._local.journal = journal
         return journal
+
+    def _read_only(self) -> Refused | None:
+        """Returns why nothing can be changed here; None unless the file system is read-only: then the journal is read
+        as it is."""
+        try:
+            fixed = os.statvfs(self.state).f_flag & os.ST_RDONLY
+        except OSError:
+            return None
+        if not fixed:
+            return None
+        return Refused(
+            f"{self.state} is on a file system that is read-only",
+            hint="it can be looked at; to change something, mount it writable or copy the project",
+        )
 
     def close(self) -> None:
         """Closes this thread's connection; those of other threads end with their threads."""

@@ -117,6 +117,7 @@ KINDS: tuple[Kind, ...] = (
          kept="the latest 10,000 changes"),
     Kind("measurements", "what monitors measured and keep of references", ("monitors/",), ("measurements",),
          ("measurements",), (journal_rows.measurements, monitors.references)),
+    Kind("reserve", "room for a rollback when the disk is full", ("reserve",), kept="until the disk is full"),
     Kind("journal", "the journal's file", ("journal.db*",), kept="as its rows"),
     Kind("own", "the project's own notes, the agent's log",
          ("home.json", ".home.lock", "podium.yaml.good", "agent.*", "preload/", "claimed/"),

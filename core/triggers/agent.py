@@ -259,6 +259,7 @@ def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
         Job("labels", 2.0, LabelCollection()),
         Job("registry", 2.0, jobs.RegistrySnapshots()),
         Job("telling", 1.0, telling, telling.close),
+        Job("reserve", 60.0, jobs.Reserve()),
         Job("compaction", 60.0, jobs.Compaction()),
         Job("retention", 60.0, jobs.Retention(say)),
     ]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .. import reserve
 from ..domain.project import Project
 from ..domain.runs import RunState
 from ..domain.watching import Sample
@@ -51,6 +52,13 @@ class Recovery:
             self._say(f"run {run}: its worker is gone; marked interrupted, continue it with `podium resume {run}`")
         for line in recover_rollouts(project, journal):
             self._say(line)
+
+
+class Reserve:
+    """Keeps room for what has to go on when the disk is full."""
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        reserve.keep(project.state)
 
 
 class KeptCommits:
@@ -107,6 +115,8 @@ class Healing:
             try:
                 lines = heal_environment(project, journal, environment)
             except (PodiumError, OSError) as error:
+                if released := reserve.release(project.state):
+                    self._say(released)
                 if self._trouble.get(name) != str(error):
                     self._say(f"{name}: {error}")
                 note(journal, name, f"it cannot be healed: {error}")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -192,20 +194,38 @@ def _prepare(path: Path, *, create: bool) -> None:
 def _open_reader(path: Path, timeout: float) -> sqlite3.Connection:
     """Opens a connection that cannot write. Where not even the -shm file can be created (read-only medium), the file
     is read as it is."""
-    quoted = os.fsdecode(os.fsencode(path.absolute())).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    connection = sqlite3.connect(
-        f"file:{quoted}?mode=ro", uri=True, timeout=timeout, isolation_level=None, cached_statements=256
-    )
+    connection = _connect_reader(path, "mode=ro", timeout)
     try:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorname", "").split("_")[1:2] not in (["CANTOPEN"], ["READONLY"]):
             return connection
         connection.close()
-        connection = sqlite3.connect(
-            f"file:{quoted}?mode=ro&immutable=1", uri=True, timeout=timeout, isolation_level=None
-        )
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            return _open_copy(path, log, timeout)
+        connection = _connect_reader(path, "mode=ro&immutable=1", timeout)
     return connection
+
+
+def _connect_reader(path: Path, options: str, timeout: float) -> sqlite3.Connection:
+    quoted = os.fsdecode(os.fsencode(path.absolute())).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return sqlite3.connect(
+        f"file:{quoted}?{options}", uri=True, timeout=timeout, isolation_level=None, cached_statements=256
+    )
+
+
+def _open_copy(path: Path, log: Path, timeout: float) -> sqlite3.Connection:
+    """Opens a copy, where the newest rows are still in the write-ahead log: without its -shm file SQLite reads none
+    of them. The copy goes with the connection."""
+    with tempfile.TemporaryDirectory(prefix="podium-journal-") as directory:
+        copy = Path(directory) / path.name
+        for source in (path, log):
+            shutil.copyfile(source, Path(directory) / source.name)
+        connection = sqlite3.connect(copy, timeout=timeout, isolation_level=None, cached_statements=256)
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        connection.execute("PRAGMA query_only=ON")
+        return connection
 
 
 def _configure(database: Database, *, read_only: bool, deadline: float) -> None:
