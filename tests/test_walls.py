@@ -38,11 +38,11 @@ from tests.source_tree import (
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("secret_forms",),
     ("known_secrets",),
-    ("version", "errors", "handover", "closing", "replacing", "priority"),
+    ("version", "errors", "handover", "closing", "replacing", "priority", "clock"),
     ("identity", "beneath", "child", "control_groups", "http_client"),
     ("preload",),
     ("domain",),
-    ("plugins",),
+    ("plugins", "reserve"),
     ("config", "journal", "logs", "scm"),
     ("registry", "containers"),
     ("engine",),

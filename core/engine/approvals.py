@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from ..clock import elapsed
 from ..domain.frozen import Frozen
 from ..domain.project import Approvers, Proof, StepSpec
 from ..domain.runs import Approval, Run, Trigger
@@ -27,7 +28,7 @@ class Approver(Frozen):
 def counting(spec: StepSpec, given: Sequence[Approval], now: float) -> list[Approval]:
     """Returns the approvals that count at that time: they have not expired, and are proved as the step asks for."""
     strict = spec.approvers.proof is Proof.HOST
-    recent = (each for each in given if now - each.at <= spec.approval_timeout)
+    recent = (each for each in given if elapsed(each.at, now) <= spec.approval_timeout)
     return [each for each in recent if each.proof is Proof.HOST or not strict]
 
 

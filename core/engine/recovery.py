@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from ..clock import elapsed
 from ..domain.runs import Run, StepState
 from ..domain.runs import RunState as State
 from ..identity.processes import alive
@@ -28,7 +29,7 @@ def recover(journal: Journal) -> list[int]:
 
 def _abandoned(run: Run) -> bool:
     if run.worker_pid is None:
-        return time.time() - max(run.created, run.heartbeat or 0.0) > START_TIMEOUT
+        return elapsed(max(run.created, run.heartbeat or 0.0), time.time()) > START_TIMEOUT
     return not alive(run.worker_pid, run.worker_started)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Collection
 from typing import Any
 
+from ..clock import elapsed
 from ..domain.frozen import Frozen
 from ..domain.watching import AgentStatus, Trouble
 from ..errors import Refused
@@ -94,12 +96,13 @@ class Agent:
         if held is None:
             lasting = tuple(each for each in self._troubles() if each.lasting)
             return AgentStatus(False, message="no agent watches this project", troubles=lasting)
-        silent = max(0.0, time.time() - held.heartbeat)
+        silent = elapsed(held.heartbeat, time.time())
         where = held.machine.seen_from(here())
         if _gone(held, where):
             message = f"process {held.pid} is gone"
         elif silent > STALE_SECONDS:
-            message = f"process {held.pid} on {held.machine.host} has not answered for {silent:.0f} s"
+            last = f"for {silent:.0f} s" if math.isfinite(silent) else "since the clock was ahead"
+            message = f"process {held.pid} on {held.machine.host} has not answered {last}"
         else:
             message = ""
         local = where in (ProcessLocation.HERE, ProcessLocation.EARLIER_BOOT)
@@ -160,4 +163,4 @@ def _holds(held: _AgentRow) -> bool:
     where = held.machine.seen_from(here())
     if where in (ProcessLocation.HERE, ProcessLocation.EARLIER_BOOT):
         return held.pid != os.getpid() and not _gone(held, where)
-    return time.time() - held.heartbeat <= STALE_SECONDS
+    return elapsed(held.heartbeat, time.time()) <= STALE_SECONDS

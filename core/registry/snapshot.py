@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..child import run_main
+from ..clock import elapsed
 from ..domain.models import Version
 from ..domain.project import Mlflow, Project
 from ..errors import PodiumError, Unreachable
@@ -132,7 +133,7 @@ def refresh_apart(project: Project, journal: Journal) -> bool:
         return False
     if fingerprint(project.mlflow) is None:
         pause = EMBEDDED_INTERVAL if project.mlflow.embedded else SERVER_INTERVAL
-        if time.time() - float(journal.values.get(_CHECKED) or 0.0) < pause:
+        if elapsed(float(journal.values.get(_CHECKED) or 0.0), time.time()) < pause:
             return False
         journal.values.set(
             _CHECKED, repr(time.time())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from ..clock import elapsed
 from ..domain.project import Pipeline, Project
 from ..domain.runs import RunState, Trigger
 from ..domain.watching import ScheduleStatus
@@ -22,10 +24,11 @@ def next_time(line: str, after: float) -> float:
 
 
 def last(journal: Journal, pipeline: Pipeline, now: float) -> float:
-    """Returns when the pipeline's schedule was last handled; a new or changed schedule counts from now."""
+    """Returns when the pipeline's schedule was last handled. A new or changed schedule counts from now, and so does one
+    that was handled while the clock was ahead: it would be silent until that time comes."""
     kept = journal.values.get(_key(pipeline)) or ""
     at, _, line = kept.partition(" ")
-    if line != pipeline.on.schedule:
+    if line != pipeline.on.schedule or elapsed(float(at), now) == math.inf:
         _deal_with(journal, pipeline, now)
         return now
     return float(at)
@@ -99,7 +102,7 @@ def statuses(project: Project, journal: Journal, now: float, *, broken: bool = F
 def _missed(journal: Journal, pipeline: Pipeline, now: float) -> float | None:
     """Returns the first time that has come and was not handled; a schedule that no agent has seen has missed none."""
     at, _, line = (journal.values.get(_key(pipeline)) or "").partition(" ")
-    if line != pipeline.on.schedule:
+    if line != pipeline.on.schedule or elapsed(float(at), now) == math.inf:
         return None
     first = next_time(line, float(at))
     return first if first <= now else None

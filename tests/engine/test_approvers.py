@@ -84,6 +84,7 @@ def test_what_counts_is_recent_and_proved() -> None:
     assert [each.account for each in counting(spec(proof=Proof.HOST), both, 100.0)] == ["cleo"]
     assert [each.account for each in counting(spec(), both, 150.0)] == ["ben", "cleo"]
     assert counting(spec(), both, 150.1) == []
+    assert counting(spec(), both, -1000.0) == [], "one that was given while the clock was ahead has no end"
 
 
 def test_what_it_waits_for_is_said() -> None:

@@ -4,6 +4,8 @@ be in the way."""
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -52,6 +54,63 @@ def test_a_read_only_journal_reads_and_refuses_to_write(tmp_path: Path) -> None:
         assert reader.runs.count() == 1
         with pytest.raises(JournalError, match="cannot be written"):
             add(reader)
+
+
+def lost(state: Path, *runs: int) -> Path:
+    """A state directory with files of runs and a journal that somebody emptied long ago."""
+    for number in runs:
+        (state / "runs" / str(number)).mkdir(parents=True)
+    state.mkdir(exist_ok=True)
+    path = state / "journal.db"
+    path.touch()
+    os.utime(path, (0, 0))
+    return path
+
+
+def test_an_empty_journal_beside_files_of_runs_is_told_and_a_new_one_counts_on(tmp_path: Path) -> None:
+    path = lost(tmp_path / ".podium", 3, 41)
+    for options in ({}, {"read_only": True}):
+        with pytest.raises(
+            JournalError, match="is empty, and there are files of runs beside it, up to run 41"
+        ) as caught:
+            Journal.open(path, **options)
+        assert "podium restore" in caught.value.hint and path.stat().st_size == 0
+    path.unlink()
+    with Journal.open(path) as journal:
+        assert add(journal).id == 42
+    with Journal.open(path) as journal:
+        assert add(journal).id == 43
+
+
+def test_an_empty_file_without_runs_is_where_a_new_journal_begins(tmp_path: Path) -> None:
+    path = lost(tmp_path / ".podium")
+    (tmp_path / ".podium" / "runs" / "notes").mkdir(parents=True)
+    with Journal.open(path) as journal:
+        assert add(journal).id == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
+@pytest.mark.parametrize("ended", [True, False])
+def test_on_a_read_only_file_system_every_row_is_read(tmp_path: Path, ended: bool) -> None:
+    """Of a writer that ended, and of one that was cut off: its newest rows are in the write-ahead log alone."""
+    path, medium = tmp_path / "journal.db", tmp_path / "medium"
+    medium.mkdir()
+    with Journal.open(path) as journal:
+        add(journal)
+        if not ended:
+            for suffix in ("", "-wal"):
+                shutil.copy(f"{path}{suffix}", medium)
+    if ended:
+        shutil.copy(path, medium)
+    for options in ("bind", "remount,ro,bind"):
+        subprocess.run(["mount", "-o", options, str(medium), str(medium)], check=True)
+    try:
+        with Journal.open(medium / "journal.db", read_only=True) as reader:
+            assert reader.runs.count() == 1
+            with pytest.raises(JournalError):
+                add(reader)
+    finally:
+        subprocess.run(["umount", str(medium)], check=True)
 
 
 def test_a_directory_without_write_permission() -> None:

@@ -60,6 +60,18 @@ def test_times_that_were_missed_are_made_up_for_once(lab: Lab) -> None:
     assert told == [f"schedule of main: run {run_id}"]
 
 
+def test_a_clock_that_was_ahead_silences_no_schedule(lab: Lab) -> None:
+    """It was a year ahead for a minute, in which the schedule was handled."""
+    schedules.due(lab.project, lab.journal, NOON)
+    ahead = NOON + 365 * DAY
+    (pipeline,) = schedules.due(lab.project, lab.journal, ahead)
+    schedules._deal_with(lab.journal, pipeline, ahead)  # pyright: ignore[reportPrivateUsage] - as a run's start does
+    [status] = schedules.statuses(lab.project, lab.journal, NOON + HOUR)
+    assert (status.next, status.missed) == (NOON + 15 * HOUR, None)
+    assert schedules.due(lab.project, lab.journal, NOON + HOUR) == [], "it counts from now, again"
+    assert [each.name for each in schedules.due(lab.project, lab.journal, NOON + 15 * HOUR)] == ["main"]
+
+
 def test_a_schedule_that_is_put_back_has_missed_nothing(lab: Lab) -> None:
     schedules.due(lab.project, lab.journal, NOON)
     for extra in ('on: {schedule: "0 4 * * *"}', ""):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection
 from dataclasses import replace
 
+from ...clock import elapsed
 from ...domain.delivery import Replica, ReplicaState
 from ...domain.project import Environment, Project
 from ...journal import Journal
@@ -76,15 +77,15 @@ def _heal_replica(runtime: EnvironmentRuntime, row: Replica, *, hung: bool) -> l
             return [f"{runtime.name}: {row.id} was started again and is now at {found}"]
         if row.state is ReplicaState.STARTING:
             return _check_starting(runtime, row)
-        lived = time.time() - (row.started or 0.0)
+        lived = _lived(row)
         if not (hung and lived > HUNG_SECONDS and row.state is not ReplicaState.DRAINING):
             return _forget(runtime, row, lived)
         return _replace(runtime, row)
     if runtime.driver.is_restarting(row):
         return []
-    if not noted(row) and row.state is ReplicaState.STARTING and time.time() - (row.started or 0.0) < START_GRACE:
+    if not noted(row) and row.state is ReplicaState.STARTING and _lived(row) < START_GRACE:
         return []
-    return _restart(runtime, row) if time.time() >= _restart_at(row) else []
+    return _restart(runtime, row) if _lived(row) >= _pause(row) else []
 
 
 def _check_starting(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
@@ -92,7 +93,7 @@ def _check_starting(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
         runtime.driver.enable_restart(row)
         runtime.journal.replicas.put(replace(row, state=ReplicaState.READY if row.weight else ReplicaState.WARM))
         return [f"{runtime.name}: {row.id} is healthy again"]
-    if time.time() - (row.started or 0.0) > runtime.environment.health_timeout:
+    if _lived(row) > runtime.environment.health_timeout:
         runtime.driver.stop(row, grace=1.0)
     return []
 
@@ -112,7 +113,7 @@ def _restart(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
 
 
 def _launch(runtime: EnvironmentRuntime, row: Replica, what: str) -> list[str]:
-    stable = row.started is not None and time.time() - row.started > STABLE_SECONDS
+    stable = row.started is not None and _lived(row) > STABLE_SECONDS
     times = restarts.note(runtime.directory, row.id)
     often = f" ({times} times in the last hour)" if times > 1 else ""
     runtime.proxy.fell(row.slot)
@@ -128,10 +129,14 @@ def _forget(runtime: EnvironmentRuntime, row: Replica, lived: float) -> list[str
     return []
 
 
-def _restart_at(row: Replica) -> float:
-    """Returns when a dead replica may be started: at once, at once, then after 2, 4, 8 … 60 s."""
-    pause = 0.0 if row.restarts < 2 else min(MAX_RESTART_DELAY, 2.0 ** (row.restarts - 1))
-    return (row.started or 0.0) + pause
+def _lived(row: Replica) -> float:
+    """Returns how many seconds ago it was started."""
+    return elapsed(row.started or 0.0, time.time())
+
+
+def _pause(row: Replica) -> float:
+    """Returns how long after its last start a dead replica may be started: at once, at once, then 2, 4, 8 … 60 s."""
+    return 0.0 if row.restarts < 2 else min(MAX_RESTART_DELAY, 2.0 ** (row.restarts - 1))
 
 
 def _drifted(runtime: EnvironmentRuntime) -> bool:

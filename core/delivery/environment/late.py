@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 
+from ...clock import elapsed
 from ...domain.delivery import DeploymentState
 from ...domain.rollout import RolloutState
 from ...journal import Journal
@@ -24,7 +25,7 @@ def unwanted(journal: Journal, environment: str) -> list[str]:
     wanted = {row.id for row in journal.replicas.of(environment)}
     found: dict[str, None] = {}
     for row in journal.ledger.history(environment, _RECENT):
-        if row.state in _UNDONE and row.ended is not None and time.time() - row.ended < LATE_SECONDS:
+        if row.state in _UNDONE and row.ended is not None and elapsed(row.ended, time.time()) < LATE_SECONDS:
             found.update(dict.fromkeys(RolloutState.from_json(row.data).new_replicas))
     return [replica for replica in found if replica not in wanted]
 

@@ -26,6 +26,7 @@ Row = tuple[Any, ...]
 # After a checkpoint the write-ahead log is cut back to this size, so that one burst of writes does not keep disk for
 # ever.
 _WAL_BYTES = 16 << 20
+_FILLING_SECONDS = 2.0
 
 
 class Database:
@@ -151,7 +152,7 @@ class Database:
 
 def connect(path: Path, *, create: bool, read_only: bool, timeout: float) -> Database:
     """Opens the file, creating it (0600, its directory 0700) and migrating its schema where that is allowed."""
-    _prepare(path, create=create and not read_only)
+    made = _prepare(path, create=create and not read_only)
     deadline = time.monotonic() + timeout
     try:
         connection = (
@@ -164,18 +165,39 @@ def connect(path: Path, *, create: bool, read_only: bool, timeout: float) -> Dat
     database = Database(connection, path)
     try:
         _configure(database, read_only=read_only, deadline=deadline)
+        if made:
+            schema.count_runs_on(database, last_run(path.parent))
     except BaseException:
         connection.close()
         raise
     return database
 
 
-def _prepare(path: Path, *, create: bool) -> None:
+def last_run(state: Path) -> int:
+    """Returns the highest number of a run that has files in the state directory; 0 if none has."""
+    try:
+        names = [entry.name for entry in os.scandir(state / "runs")]
+    except OSError:
+        return 0
+    return max((int(name) for name in names if name.isascii() and name.isdecimal()), default=0)
+
+
+def _is_empty(path: Path) -> bool:
+    """Returns whether the file has no content; one that was made a moment ago is just being filled by another
+    process."""
+    found = path.stat()
+    return found.st_size == 0 and abs(time.time() - found.st_mtime) > _FILLING_SECONDS
+
+
+def _prepare(path: Path, *, create: bool) -> bool:
+    """Returns whether the file was made here, just now."""
+    made = False
     try:
         if create:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+                made = True
         elif not path.exists():
             raise JournalError(
                 f"there is no journal at {path}", hint="The first `podium run` in the project's directory starts one."
@@ -185,10 +207,19 @@ def _prepare(path: Path, *, create: bool) -> None:
                 f"the journal {path} is a directory",
                 hint="Move it away: Podium keeps its journal in a file of that name.",
             )
+        if not made and _is_empty(path) and (last := last_run(path.parent)):
+            raise JournalError(
+                f"the journal {path} is empty, and there are files of runs beside it, up to run {last}: its content is"
+                " lost",
+                hint=f"Move {path.parent} away and bring a backup back (`podium restore FILE`). Without one remove the"
+                f" empty file: Podium starts a new journal, which counts on from run {last}, and `podium history"
+                " --rebuild` fills its ledger from Git's tags.",
+            )
     except OSError as error:
         permission = "Give this user write permission on the directory, or run the command as its owner."
         hint = "Free some space and try again." if error.errno == errno.ENOSPC else permission
         raise JournalError(f"the journal {path} cannot be made: {error.strerror}", hint=hint) from error
+    return made
 
 
 def _open_reader(path: Path, timeout: float) -> sqlite3.Connection:

@@ -229,6 +229,17 @@ def migrate(database: Database, migrations: tuple[str, ...] = MIGRATIONS) -> Non
         database.run(f"PRAGMA user_version={len(migrations)}")
 
 
+def count_runs_on(database: Database, last: int) -> None:
+    """Has a new journal number its runs after `last`, of which there are files already: those of two runs must not
+    mix."""
+    if last:
+        database.run(
+            "INSERT INTO sqlite_sequence(name, seq) SELECT 'runs', ? WHERE NOT EXISTS"
+            " (SELECT 1 FROM sqlite_sequence WHERE name = 'runs')",
+            (last,),
+        )
+
+
 def statements(script: str) -> list[str]:
     """Splits a script into its statements: sqlite3's own executescript would commit the current transaction."""
     import sqlite3

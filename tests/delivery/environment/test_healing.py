@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,17 @@ def test_a_replica_that_lives_and_cannot_predict_is_replaced_and_the_reason_is_t
     assert told[0].endswith("; started it again (2 times in the last hour)")
     monkeypatch.setattr(restarts, "WINDOW_SECONDS", 0.0)
     wait_until(lambda: heal(world) == [] and world.runtime.replicas()[0].message == "", 20)
+
+
+def test_a_replica_that_was_started_while_the_clock_was_ahead_does_not_wait_for_that_time(world: World) -> None:
+    world.version(1)
+    world.deploy(1)
+    [row] = world.runtime.replicas()
+    world.journal.replicas.put(replace(row, restarts=5, started=time.time() + 365 * 86400))
+    assert row.pid
+    os.kill(row.pid, signal.SIGKILL)
+    wait_until(lambda: any("was gone" in line for line in heal(world)), 20)
+    wait_until(lambda: heal(world) == [f"staging: {row.id} is healthy again"], 20)
 
 
 def test_what_came_after_a_first_deploy_was_undone_is_ended_for_a_while_also_when_nothing_serves(
