@@ -205,17 +205,23 @@ def _git(project: ExaminedProject) -> Iterator[Finding]:
         yield Finding(Health.WARNING, "git", "the repository has no commit yet", "git add . && git commit")
         return
     yield _ok("git", f"{repository.branch() or 'detached'} at {head.sha[:9]}")
+    from .triggers.examination import of_repository
+
+    yield from of_repository(project.config, repository)
 
 
 def _host(project: ExaminedProject) -> Iterator[Finding]:
     """Asks the Git host, if podium.yaml names one: whether it answers, whose token this is, and if that is enough."""
     from .scm.hosts.opening import open_host
+    from .triggers.examination import missing_branches
 
     host = open_host(project.config)
     if host is None:
         return
     try:
         yield from host.examine()
+        if not project.config.git.remote:
+            yield from missing_branches(project.config, host.name, host.tips)
     finally:
         host.close()
 

@@ -437,10 +437,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def without_proxy_for_loopback(environ: Mapping[str, str]) -> dict[str, str]:
+def without_proxy_for_loopback(environ: Mapping[str, str], *, always: bool = False) -> dict[str, str]:
     """Returns an environment of a child process, with loopback added to `no_proxy` where a proxy is set: what is on
-    this machine is not behind it."""
-    if not any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") and value for name, value in environ.items()):
+    this machine is not behind it. `always` is for programs that have a setting of their own for a proxy."""
+    proxies = ("http_proxy", "https_proxy", "all_proxy")
+    if not always and not any(name.lower() in proxies and value for name, value in environ.items()):
         return dict(environ)
     names = [name for name in environ if name.lower() == "no_proxy"] or ["no_proxy", "NO_PROXY"]
     return {**environ, **{name: _with_loopback(environ.get(name, "")) for name in names}}

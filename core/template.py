@@ -3,10 +3,11 @@ that make it runnable."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
-from .errors import Refused, UsageError
+from .errors import PodiumError, Refused, UsageError
 
 _PODIUM = """\
 # What Podium does with this project. `podium config schema` prints the JSON Schema of this file, `podium validate` checks it.
@@ -170,7 +171,7 @@ def create(directory: Path, *, name: str = "") -> list[Path]:
         raise UsageError(f"{directory} already has a podium.yaml", hint="check it with `podium validate`")
     chosen = project_name(name or directory.resolve().name, given=bool(name))
     files = {
-        directory / "podium.yaml": _PODIUM.replace("@NAME@", chosen),
+        directory / "podium.yaml": _podium(chosen, release_branch(directory)),
         directory / "train.py": _TRAIN,
         directory / "tests" / "test_smoke.py": _TEST,
     }
@@ -189,6 +190,35 @@ def create(directory: Path, *, name: str = "") -> list[Path]:
             f"{error.filename or directory}: {error.strerror}", hint="choose a directory that can be written to"
         ) from error
     return [*files, *([directory / ".gitignore"] if ignored else [])]
+
+
+def _podium(name: str, branch: str) -> str:
+    text = _PODIUM.replace("@NAME@", name)
+    if branch == "main":
+        return text
+    written = branch if re.fullmatch(r"[A-Za-z][A-Za-z0-9_/-]*", branch) else json.dumps(branch, ensure_ascii=False)
+    said = f"git: {{branch: {written}}}   # the branch that releases come from\n\npipelines:"
+    return text.replace("push: main", f"push: {written}").replace("\npipelines:", said, 1)
+
+
+def release_branch(directory: Path) -> str:
+    """Returns the branch that releases of the repository around a directory come from, as far as it shows: what its
+    origin calls its own, main, master, or the one that is checked out."""
+    from .scm import Repository
+
+    try:
+        repository = Repository.find(directory) if directory.exists() else None
+        if repository is None:
+            return "main"
+        found = {ref.removeprefix("refs/heads/") for ref in repository.refs("refs/heads/")}
+        current, own = repository.branch(), repository.default_branch()
+    except PodiumError:
+        return "main"
+    if own:
+        return own
+    if "main" in found or not current:
+        return "main"
+    return "master" if "master" in found else current
 
 
 def project_name(text: str, *, given: bool) -> str:

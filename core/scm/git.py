@@ -163,7 +163,10 @@ def _environment() -> dict[str, str]:
     """Returns our environment without the variables by which a calling git (a hook, `git rebase --exec`) names its
     repository: we name ours explicitly."""
     kept = ("GIT_CONFIG_", "GIT_EXEC_PATH")
+    from ..http_client import without_proxy_for_loopback
+
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(kept)
     }
-    return environment | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "LANGUAGE": "C"}
+    own = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "LANGUAGE": "C"}
+    return without_proxy_for_loopback(environment, always=True) | own

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import field
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,7 +21,8 @@ from .git import GitResult, git
 from .hosts.addresses import PUBLIC
 from .hosts.plain import address_of
 from .hosts.programs import remembered
-from .hosts.tokens import seek
+from .hosts.tokens import Token, seek
+from .hosts.trust import for_git
 from .repository import Repository
 
 ASK_TIMEOUT = 30.0
@@ -30,8 +32,10 @@ TOKEN_LIFE = 300.0
 # More refs than anybody watches; a host that answers with more is cut off here.
 MAX_REFS = 10_000
 _SITES: Final = {**PUBLIC, "gitea": "https://gitea.com"}
-_GIVE: Final = "docs/hosts.md says where a token is looked for; git's own credential helper will do, too"
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+# In these words git says that it is not let in.
+_REFUSED: Final = ("Authentication failed", "could not read Username", "403", "Permission denied")
+_MOVED = re.compile(r"returned error: 30[12378]\b")
 _USERINFO = re.compile(r"//[^/@\s]+@")
 # What a person's own git may use to reach a host over ssh or with a helper.
 _KEPT: Final = ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_ASKPASS", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH")
@@ -43,6 +47,8 @@ class Remote(Frozen):
     address: str
     """What git is told: a URL, a path, or the name of a remote."""
     token: str = field(default="", repr=False)
+    source: str = ""
+    """Where the token is from, in words."""
     unanswered: str = ""
     """Why no token was found where there may be one, in words."""
 
@@ -51,10 +57,11 @@ class Remote(Frozen):
         """Returns the address without a credential that somebody has put into it."""
         return _USERINFO.sub("//", self.address)
 
-    def environment(self) -> Mapping[str, str]:
-        """Returns what git's environment needs: the token as a header for this site only, which no redirect carries to
-        another one."""
+    def environment(self, directory: Path) -> Mapping[str, str]:
+        """Returns what git's environment needs in a repository: the token as a header for this site only, which no
+        redirect carries to another one, and the authorities that the host's API is believed by."""
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        kept.update(for_git(self.address, directory))
         if not self.token:
             return kept
         site = urlsplit(self.address)
@@ -85,9 +92,10 @@ def remote_of(project: Project) -> Remote | None:
     site = (host.url or _SITES[host.kind]).rstrip("/")
     address = f"{site}/{host.repo}.git"
     if host.app is not None:
-        return Remote(address, _app_tokens.of(host, site, project))
+        return Remote(address, _app_tokens.of(host, site, project), f"the GitHub App {host.app.id}")
     found = seek(host, site, project.home)
-    return Remote(address, found.token.value if found.token is not None else "", "; ".join(found.unanswered))
+    token = found.token or Token("", "")
+    return Remote(address, token.value, token.source, "; ".join(found.unanswered))
 
 
 def _token_of_app(host: Host, site: str, project: Project) -> str:
@@ -152,7 +160,7 @@ def push_over(repository: Repository, remote: Remote, ref: str, new: str, old: s
     Raises Refused if it may not be written."""
     lease = f"--force-with-lease={ref}:{old}"
     arguments = ("push", "--quiet", "--no-verify", "--porcelain", lease, "--", remote.address, f"{new}:{ref}")
-    answer = git(repository.directory, *arguments, timeout=ASK_TIMEOUT, more=remote.environment())
+    answer = git(repository.directory, *arguments, timeout=ASK_TIMEOUT, more=remote.environment(repository.directory))
     if not answer.code:
         return True
     said = f"{answer.text}\n{answer.err}"
@@ -162,7 +170,7 @@ def push_over(repository: Repository, remote: Remote, ref: str, new: str, old: s
 
 
 def _asked(repository: Repository, remote: Remote, *arguments: str, timeout: float = ASK_TIMEOUT) -> GitResult:
-    answer = git(repository.directory, *arguments, timeout=timeout, more=remote.environment())
+    answer = git(repository.directory, *arguments, timeout=timeout, more=remote.environment(repository.directory))
     if answer.code:
         raise _failure(remote, answer)
     return answer
@@ -170,17 +178,27 @@ def _asked(repository: Repository, remote: Remote, *arguments: str, timeout: flo
 
 def _failure(remote: Remote, answer: GitResult) -> PodiumError:
     words = f"{remote.shown}: {_words(answer)}"
-    if "could not read Username" in answer.err and not remote.token:
-        why = f" ({remote.unanswered})" if remote.unanswered else ""
-        return Refused(f"{remote.shown} wants a token, and git was given none{why}", hint=_GIVE)
-    if any(
-        each in answer.err for each in ("Authentication failed", "could not read Username", "403", "Permission denied")
-    ):
-        if remote.token:  # another one may be there by now
-            remembered.refused(remote.token)
-            _app_tokens.refused(remote.token)
+    if remote.token and any(each in answer.err for each in _REFUSED):
+        # Another one may be there by now.
+        remembered.refused(remote.token)
+        _app_tokens.refused(remote.token)
+    if "could not read Username" in answer.err or "Authentication failed" in answer.err:
+        return _unproved(remote)
+    if _MOVED.search(answer.err):
+        said = f"{remote.shown} sends git to another address, where nothing was asked"
+        return Refused(said, hint="correct git.host.repo or git.host.url: a repository that was renamed has a new one")
+    if any(each in answer.err for each in _REFUSED):
         return Refused(words, hint="check the token or the key, and that it may read the repository")
     return Unreachable(words, hint="it is asked again; `git ls-remote` shows what git says")
+
+
+def _unproved(remote: Remote) -> Refused:
+    if remote.token:
+        said = f"{remote.shown} does not accept the token from {remote.source}"
+        return Refused(said, hint="is it expired or revoked? docs/hosts.md says what a token has to be allowed")
+    why = f" ({remote.unanswered})" if remote.unanswered else ""
+    hint = "docs/hosts.md says where a token is looked for; a credential helper of git's will do, too"
+    return Refused(f"{remote.shown} wants a token, and git has none{why}", hint=hint)
 
 
 def _words(answer: GitResult) -> str:

@@ -68,6 +68,11 @@ class Repository(Frozen):
         """Returns the name of the checked-out branch, even if it has no commit yet; "" for a detached HEAD."""
         return git(self.directory, "symbolic-ref", "--quiet", "--short", "HEAD").text
 
+    def default_branch(self) -> str:
+        """Returns the branch that the remote `origin` calls its own, as the clone knows it; "" if it does not."""
+        answer = git(self.directory, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD").text
+        return answer.removeprefix("origin/")
+
     def resolve(self, rev: str) -> Commit:
         """Returns the commit that a branch, tag, (short) hash or expression such as `HEAD~1` names. Raises NotFound
         if there is none."""

@@ -14,6 +14,8 @@ from podium.core.errors import Refused, UsageError
 
 from tests.runner.scale import scaled
 
+COMMIT = ("-c", "user.name=A", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x")
+
 
 def test_the_project_is_valid_and_named_after_its_directory(tmp_path: Path) -> None:
     home = tmp_path / "churn model"
@@ -102,3 +104,26 @@ def test_its_model_is_saved_without_a_pickle_and_without_a_warning(tmp_path: Pat
     assert sorted(path.name for path in model.parent.glob("model.*")) == ["model.skops"]
     needs = (model.parent / "requirements.txt").read_text()
     assert "skops==" in needs and "scikit-learn==" in needs
+
+
+@pytest.mark.parametrize(
+    ("git", "branch"),
+    [
+        ([], "main"),
+        ([("init", "-q", "-b", "main")], "main"),
+        ([("init", "-q", "-b", "master")], "master"),
+        ([("init", "-q", "-b", "größe/1")], "größe/1"),
+        ([("init", "-q", "-b", "main"), COMMIT, ("checkout", "-q", "-b", "topic")], "main"),
+        ([("init", "-q", "-b", "master"), COMMIT, ("checkout", "-q", "-b", "topic")], "master"),
+        (
+            [("init", "-q", "-b", "main"), ("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/dev")],
+            "dev",
+        ),
+    ],
+)
+def test_it_watches_the_branch_that_the_repository_has(tmp_path: Path, git: list[tuple[str, ...]], branch: str) -> None:
+    for words in git:
+        subprocess.run(["git", *words], cwd=tmp_path, check=True, timeout=scaled(30))
+    template.create(tmp_path, name="mine")
+    project = load(tmp_path)
+    assert project.git.branch == branch and project.pipelines["release"].on.push == (branch,)

@@ -113,8 +113,12 @@ class HostBase(Closing):
         """Remembers that this host turned out to be without it, for an hour or until the token is another one."""
         self._learned[feature] = Learned(why, clock() + AGAIN_AFTER, self.http.proof.mark)
 
-    def findings(self) -> Iterator[Finding]:
-        """Yields what `podium doctor` says of any host once it has answered: the way to it, and its clock."""
+    def findings(self, name: str = "") -> Iterator[Finding]:
+        """Yields what `podium doctor` says of any host once it has answered: the repository's name by now, the way to
+        the host, and its clock."""
+        if name and name.lower() != self.place.repo.lower():
+            message = f"{self.name} is called {name} by now: pushes to it are not seen, and nothing is told back"
+            yield Finding(Health.PROBLEM, "host", message, f"git.host.repo: {name}")
         origin = origin_of(self.place.web)
         if origin.scheme == "http" and not origin.loopback and self.http.proof.source:
             message = f"the token is sent to {self.place.host} without encryption, for anybody on the way to read"

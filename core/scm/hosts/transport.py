@@ -352,7 +352,7 @@ class HostTransport(Closing):
         )
 
 
-_HINT = "is git.host.url right, and the network up?"
+_HINT = "is git.host.url right, the network up, and a certificate of an own authority known (docs/hosts.md)?"
 
 
 def next_page(link: str) -> str:

@@ -157,4 +157,6 @@ def _moved(answer: HttpResponse, asking: Asking) -> PodiumError:
 
 
 def _rejected(status: int) -> str:
+    if status == 405:  # GitLab's answer where a project was renamed
+        return "correct git.host.repo: what was renamed can be read at its old address, and changed at its new one only"
     return "look at its state on the host: it may have changed since" if status == 409 else "look at what the host says"

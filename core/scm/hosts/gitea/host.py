@@ -32,6 +32,7 @@ from ..github.host import commit_status, pull_request
 from ..reading import MAX_TAGS, address, as_document, body, exact, line, log_piece, sha, tags_of
 from ..tokens import TokenProof, host_setting
 from ..transport import Dialect, HostTransport
+from ..trust import trust_of
 from .rights import NEEDS_ISSUES, NEEDS_ISSUES_READ, NEEDS_READ, NEEDS_USER, NEEDS_WRITE, SETTING, examined
 
 DIALECT = Dialect({}, ("limit", 50), SETTING)
@@ -58,7 +59,9 @@ class GiteaHost(HostBase):
         api = f"{web}/api/v1"
         proof = TokenProof(host, web, project.home, lambda token: Credentials.token(api, token))
         place = Place(web, host.repo)
-        super().__init__(place, HostTransport(api, host=place.host, dialect=DIALECT, proof=proof, store=store))
+        trust = trust_of(web, project.home)
+        http = HostTransport(api, host=place.host, dialect=DIALECT, proof=proof, store=store, trust=trust)
+        super().__init__(place, http)
 
     @property
     def repository(self) -> str:

@@ -24,7 +24,7 @@ def examined(host: GiteaHost) -> Sequence[Finding]:
     version = line(as_document(host.http.get("/version", "the host's version")), "version")
     found = as_document(host.http.get(host.repository, f"the repository {host.name}", needs=NEEDS_READ))
     findings = [Finding(Health.OK, "host", f"{host.name} answers (version {version})"), *_token(host, found)]
-    return [*findings, *host.findings()]
+    return [*findings, *host.findings(line(found, "full_name"))]
 
 
 def _token(host: GiteaHost, repository: dict[str, Any]) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from ....http_client import Credentials, HttpClient, Limits
 from ....version import VERSION
 from ..reading import as_document, exact, moment
 from ..tokens import read_secret
+from ..trust import trust_of
 from ..words import Asking, problem
 
 # GitHub takes no claim that is good for more than ten minutes, nor one from the future.
@@ -72,7 +73,8 @@ class AppProof:
         host = self._api.partition("://")[2].partition("/")[0]
         asking = Asking(host, what, self.source, "the App's id, installation and key", _EXTRA)
         headers = {"Accept": "application/vnd.github+json", "User-Agent": f"podium/{VERSION}"}
-        with HttpClient(self._api, subject="the Git host", limits=_LIMITS, headers=headers) as client:
+        trust = trust_of(self._api, self._home)
+        with HttpClient(self._api, subject="the Git host", limits=_LIMITS, headers=headers, trust=trust) as client:
             for last in (False, True):
                 client.use(Credentials.bearer(self._api, self._claim()))
                 answer = client.ask(method, path)

@@ -13,6 +13,7 @@ from ..answers import AnswerStore
 from ..base import Place
 from ..tokens import TokenProof, host_setting
 from ..transport import Dialect, HostTransport, Proof
+from ..trust import trust_of
 from .app import AppProof
 
 SETTING = (
@@ -35,7 +36,8 @@ def opened(project: Project, store: AnswerStore | None) -> tuple[Place, HostTran
     proof: Proof = AppProof(host.app, api, project.home) if host.app is not None else _person(host, web, api, project)
     lacks = {} if host.app is not None else {HostFeature.CHECK_RUNS: _NO_APP}
     place = Place(web, host.repo)
-    return place, HostTransport(api, host=place.host, dialect=DIALECT, proof=proof, store=store), lacks
+    trust = trust_of(web, project.home)
+    return place, HostTransport(api, host=place.host, dialect=DIALECT, proof=proof, store=store, trust=trust), lacks
 
 
 def api_url(web: str) -> str:

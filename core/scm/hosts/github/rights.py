@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ....domain.watching import Finding, Health
-from ..reading import as_document, at
+from ..reading import as_document, at, line
 
 if TYPE_CHECKING:
     from .host import GitHubHost
@@ -28,7 +28,7 @@ def examined(host: GitHubHost) -> Sequence[Finding]:
     found = as_document(host.http.get(host.repository, f"the repository {host.name}", needs=NEEDS_CONTENTS))
     findings = [Finding(Health.OK, "host", f"{host.name} answers")]
     findings += _token(host, at(found, "permissions", "push") is True)
-    return [*findings, *host.findings()]
+    return [*findings, *host.findings(line(found, "full_name"))]
 
 
 def _token(host: GitHubHost, may_write: bool) -> Iterator[Finding]:

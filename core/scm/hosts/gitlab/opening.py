@@ -9,6 +9,7 @@ from ..answers import AnswerStore
 from ..base import Place
 from ..tokens import TokenProof, host_setting
 from ..transport import Dialect, HostTransport
+from ..trust import trust_of
 
 SETTING = (
     "set GITLAB_TOKEN (and GITLAB_HOST, for a host of your own), log in with `glab auth login`, or name a token_file:"
@@ -25,4 +26,6 @@ def opened(project: Project, store: AnswerStore | None) -> tuple[Place, HostTran
     # Personal, project and group tokens are accepted as those of OAuth are.
     proof = TokenProof(host, web, project.home, lambda token: Credentials.bearer(api, token))
     place = Place(web, host.repo.strip("/"))
-    return place, HostTransport(api, host=place.host, dialect=DIALECT, proof=proof, store=store)
+    return place, HostTransport(
+        api, host=place.host, dialect=DIALECT, proof=proof, store=store, trust=trust_of(web, project.home)
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....domain.watching import Finding, Health
 from ....errors import NotFound, Refused
-from ..reading import as_document, at, number
+from ..reading import as_document, at, line, number
 
 if TYPE_CHECKING:
     from .host import GitLabHost
@@ -23,7 +23,7 @@ def examined(host: GitLabHost) -> Sequence[Finding]:
     """Returns what is to be said of the host and the token. Raises as any call does."""
     found = as_document(host.http.get(host.project, f"the project {host.name}", needs=NEEDS_READ))
     findings = [Finding(Health.OK, "host", f"{host.name} answers"), *_token(host, found)]
-    return [*findings, *host.findings()]
+    return [*findings, *host.findings(line(found, "path_with_namespace"))]
 
 
 def _token(host: GitLabHost, project: dict[str, Any]) -> Iterator[Finding]:
