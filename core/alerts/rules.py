@@ -192,4 +192,4 @@ def values_of(rule: AlertRule, status: AlertStatus, measured: Measurement) -> di
 
 def fill(template: str, values: Mapping[str, str]) -> str:
     """Returns an annotation with its values filled in, once: a value that looks like a placeholder stays as it is."""
-    return render(template, {"alert": values}, quote=False)[:MAX_TEXT]
+    return render(template, {"alert": values})[:MAX_TEXT]

@@ -38,7 +38,7 @@ def _template(record: Record, name: str, text: str, reader: Reader) -> None:
     node = record.at("annotations").get(name) or record.at("annotations")
     known = [f"alert.{each}" for each in ALERT_VALUES]
     try:
-        found = check_template(text, quote=False)
+        found = check_template(text, command=False)
     except UsageError as error:
         reader.problem(node, path, error.message, error.hint)
         return

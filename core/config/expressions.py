@@ -1,6 +1,7 @@
 """`${{ params.x }}` in texts, and the small language of `when:`.
 
-    render("--depth ${{ matrix.depth }}", {"matrix": {"depth": 8}}, quote=True)
+    render("model-${{ matrix.depth }}", {"matrix": {"depth": 8}})
+    shell_command("train --depth ${{ matrix.depth }}", {"matrix": {"depth": 8}}).script
     evaluate_when("params.fast != 'yes' and branch == 'main'", {"params": {...}, "run": {"branch": "main", "trigger":
     "push"}})
 
@@ -17,11 +18,16 @@ from ..domain.frozen import Frozen
 from ..domain.project import Scalar
 from ..errors import UsageError
 from .conditions import evaluate, parse
-from .shell import Quoting, places, quoted
+from .quoting import Quoting, quoted, reference, refusal
+from .reader import did_you_mean, shorten
+from .shell import places
 
 Values = Mapping[str, Mapping[str, Scalar]]
 
-_PLACEHOLDER = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+MAX_NAME = 200
+"""Characters between `${{` and `}}`."""
+VARIABLE = "PODIUM_VALUE_"
+"""How the variables that have the values of a command begin."""
 _NAME = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*)\.([A-Za-z_][A-Za-z0-9_-]*)\s*", re.ASCII)
 
 
@@ -43,16 +49,26 @@ def placeholders(template: str) -> list[Placeholder]:
     if "${{" not in template:
         return []
     found: list[Placeholder] = []
-    for match in _PLACEHOLDER.finditer(template):
-        name = _NAME.fullmatch(match[1])
+    start = template.find("${{")
+    while start >= 0:
+        end = template.find("}}", start + 3)
+        if end < 0:
+            raise UsageError(f"`${{{{` is not closed by `}}}}`{_line_of(template, start)}")
+        written = template[start + 3 : end]
+        name = _NAME.fullmatch(written) if len(written) <= MAX_NAME else None
         if name is None:
-            raise UsageError(
-                f"`{match[0]}` is not the name of a value", hint="write ${{ params.NAME }} or ${{ matrix.NAME }}"
-            )
-        found.append(Placeholder(name[1], name[2], match.start(), match.end()))
-    if "${{" in _PLACEHOLDER.sub("", template):
-        raise UsageError("`${{` is not closed by `}}`")
+            shown = shorten("${{" + written + "}}")
+            hint = "write ${{ params.NAME }} or ${{ matrix.NAME }}"
+            raise UsageError(f"`{shown}`{_line_of(template, start)} is not the name of a value", hint=hint)
+        found.append(Placeholder(name[1], name[2], start, end + 2))
+        start = template.find("${{", end + 2)
     return found
+
+
+def _line_of(template: str, position: int) -> str:
+    """Says where in a text of several lines a position is."""
+    line = template.count("\n", 0, position) + 1
+    return f" in line {line} of the text" if "\n" in template.strip() else ""
 
 
 def text_of(value: Scalar) -> str:
@@ -60,32 +76,67 @@ def text_of(value: Scalar) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
-def render(template: str, values: Values, *, quote: bool) -> str:
-    """Returns the template with its values filled in.
-
-    With `quote` the template is a shell command, and each value arrives unchanged, as part of the word around it,
-    whether bare or between double or single quotes; nothing in it can become shell. Raises UsageError for an unknown
-    name, for a place where no quoting can hold (inside backquotes, `${…}`, `$((…))` or a here-document), and for a
-    value with a NUL byte.
-    """
+def render(template: str, values: Values) -> str:
+    """Returns the template with its values filled in. Raises UsageError for an unknown name."""
     found = placeholders(template)
-    where = places(template, [(each.start, each.end) for each in found]) if quote else [Quoting.BARE] * len(found)
+    return _joined(template, found, [text_of(_lookup(each, values)) for each in found])
+
+
+class ShellCommand(Frozen):
+    """A command with its values. Nothing in a value can become shell: the shell sees only names of variables."""
+
+    script: str
+    """What the shell runs."""
+    variables: Mapping[str, str]
+    """What it needs in its environment."""
+    shown: str
+    """The same for people, with the values in their places."""
+
+
+def shell_command(template: str, values: Values) -> ShellCommand:
+    """Returns the command of a template. Each value arrives unchanged, as part of the word around it, whether bare or
+    between double or single quotes.
+
+    Raises UsageError for an unknown name, for a place where a value would not stay a value (`quoting.Quoting`), and for
+    a value with a NUL byte.
+    """
+    found = _checked(template)
+    names: dict[str, str] = {}
+    variables: dict[str, str] = {}
+    for each, _ in found:
+        value = text_of(_lookup(each, values))
+        if "\0" in value:
+            raise UsageError(f"the value of {each} holds a NUL byte", hint="remove it: no command accepts one")
+        variables[names.setdefault(str(each), f"{VARIABLE}{len(names) + 1}")] = value
+    spots = [each for each, _ in found]
+    shown = [quoted(variables[names[str(each)]], place) for each, place in found]
+    script = [reference(names[str(each)], place) for each, place in found]
+    return ShellCommand(_joined(template, spots, script), variables, _joined(template, spots, shown))
+
+
+def check_template(template: str, *, command: bool) -> list[Placeholder]:
+    """Returns the placeholders if they can be filled in; with `command`, in a shell command. Raises UsageError
+    otherwise."""
+    return [each for each, _ in _checked(template)] if command else placeholders(template)
+
+
+def _checked(template: str) -> list[tuple[Placeholder, Quoting]]:
+    found = placeholders(template)
+    where = places(template, [(each.start, each.end) for each in found])
+    for each, place in zip(found, where, strict=True):
+        error = refusal(place, str(each))
+        if error is not None:
+            raise UsageError(f"{error.message}{_line_of(template, each.start)}", hint=error.hint)
+    return list(zip(found, where, strict=True))
+
+
+def _joined(template: str, found: Iterable[Placeholder], texts: Iterable[str]) -> str:
     parts: list[str] = []
     position = 0
-    for each, place in zip(found, where, strict=True):
-        value = text_of(_lookup(each, values))
-        parts += (template[position : each.start], quoted(value, place, str(each)) if quote else value)
+    for each, text in zip(found, texts, strict=True):
+        parts += (template[position : each.start], text)
         position = each.end
     return "".join((*parts, template[position:]))
-
-
-def check_template(template: str, *, quote: bool) -> list[Placeholder]:
-    """Returns the placeholders if `render` can fill them in. Raises UsageError otherwise."""
-    found = placeholders(template)
-    if quote and found:
-        for each, place in zip(found, places(template, [(each.start, each.end) for each in found]), strict=True):
-            quoted("", place, str(each))
-    return found
 
 
 def _lookup(each: Placeholder, values: Values) -> Scalar:
@@ -97,8 +148,6 @@ def _lookup(each: Placeholder, values: Values) -> Scalar:
 
 
 def _near(word: str, known: Iterable[str]) -> str:
-    from .reader import did_you_mean
-
     return did_you_mean(word, known)
 
 

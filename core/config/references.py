@@ -369,7 +369,7 @@ class _Steps:
         from .expressions import check_template
 
         try:
-            found = check_template(text, quote=quote)
+            found = check_template(text, command=quote)
         except UsageError as error:
             self.reader.problem(node, path, error.message, error.hint)
             return

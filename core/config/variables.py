@@ -9,6 +9,8 @@ from ..domain.frozen import Frozen
 
 # `$${` is a literal `${`. `${{` belongs to expressions.py and is left alone.
 _REFERENCE = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?", re.ASCII)
+# The same behind the last `}`, where nothing is closed: looking for an end from each `${` would take hours.
+_UNCLOSED = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)(?:(?!)()())?")
 # A word of the name that begins or ends with KEY: KEY_ID, MY_KEYS, OPENAIKEY, APIKEY_2. MONKEY is taken for one too,
 # which costs little.
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|(^|_)KEY|KEY[0-9]*(_|$)", re.IGNORECASE)
@@ -39,7 +41,7 @@ def looks_secret(name: str) -> bool:
 
 def names(text: str) -> list[str]:
     """Returns the names of the variables that a text uses, sorted."""
-    return sorted({match[1] for match in _REFERENCE.finditer(text) if match[1]})
+    return sorted({match[1] for match in _REFERENCE.finditer(text, 0, text.rfind("}") + 1) if match[1]})
 
 
 def expand(text: str, environ: Mapping[str, str]) -> Expanded:
@@ -66,4 +68,6 @@ def expand(text: str, environ: Mapping[str, str]) -> Expanded:
             secrets.append(value)
         return value
 
-    return Expanded(_REFERENCE.sub(replace, text), tuple(missing), malformed, tuple(secrets))
+    end = text.rfind("}") + 1
+    filled = _REFERENCE.sub(replace, text[:end]) + _UNCLOSED.sub(replace, text[end:])
+    return Expanded(filled, tuple(missing), malformed, tuple(secrets))

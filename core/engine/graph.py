@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
-from ..config.expressions import render
+from ..config.expressions import ShellCommand, render, shell_command
 from ..domain.frozen import Frozen
 from ..domain.monitoring import ALERT_VALUES
 from ..domain.project import MAX_CELLS, ContainerSpec, Matrix, Pipeline, Scalar, StepSpec
@@ -36,7 +36,7 @@ class PlannedStep(Frozen):
     cell: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
     """The values of its matrix cell; empty without a matrix."""
     command: str = ""
-    """The shell command; empty for a built-in step."""
+    """The shell command as people read it, with the values in their places; empty for a built-in step."""
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     """Declared variables."""
     inputs: tuple[str, ...] = ()
@@ -47,6 +47,10 @@ class PlannedStep(Frozen):
     """Options of a built-in step."""
     container: ContainerSpec | None = None
     """What its container is made from; None for a process."""
+    script: str = ""
+    """What the shell runs."""
+    values: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The variables that `script` names in the places of the values."""
 
     @property
     def cacheable(self) -> bool:
@@ -166,15 +170,18 @@ def _plan(
     spec: StepSpec, full: str, cell: Mapping[str, Scalar], needs: tuple[str, ...], values: Values, pipeline: Pipeline
 ) -> PlannedStep:
     def fill(template: str) -> str:
-        return render(template, values, quote=False) if "${{" in template else template
+        return render(template, values) if "${{" in template else template
 
+    command = shell_command(spec.run, values) if "${{" in spec.run else ShellCommand(spec.run, {}, spec.run)
     return PlannedStep(
         name=full,
         spec=spec,
         position=0,
         needs=needs,
         cell=cell,
-        command=render(spec.run, values, quote=True) if "${{" in spec.run else spec.run,
+        command=command.shown,
+        script=command.script,
+        values=command.variables,
         env={key: fill(value) for key, value in {**pipeline.env, **spec.env}.items()},
         inputs=tuple(fill(path) for path in spec.inputs),
         outputs=tuple(fill(path) for path in spec.outputs),
@@ -211,23 +218,7 @@ def _ordered(planned: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
             "needs itself: " + " → ".join(step.name for step in (*loop, loop[0])),
             "take one of these `needs` away",
         )
-    return tuple(_placed(step, position) for position, step in enumerate(order))
-
-
-def _placed(step: PlannedStep, position: int) -> PlannedStep:
-    return PlannedStep(
-        step.name,
-        step.spec,
-        position,
-        step.needs,
-        step.cell,
-        step.command,
-        step.env,
-        step.inputs,
-        step.outputs,
-        step.options,
-        step.container,
-    )
+    return tuple(replace(step, position=position) for position, step in enumerate(order))
 
 
 def _loop(left: Mapping[str, PlannedStep]) -> list[PlannedStep]:

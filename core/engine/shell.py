@@ -40,7 +40,7 @@ def shell(project: Project, journal: Journal, run_id: int, name: str | None = No
     planned = _planned(project, journal, run, step)
     contained = planned.container is not None
     shared = environment.fixed(project, run, contained=contained)
-    env = environment.for_step(shared, run, step.name, step.key, planned.env)
+    env = environment.for_step(shared, run, step.name, step.key, {**planned.env, **planned.values})
     if not contained:
         argv = (os.environ.get("SHELL") or "/bin/sh",)
         words = f"a shell with the environment of step {step.name} of run {run_id}, which ran as a process, in {root}"

@@ -147,11 +147,11 @@ class Launcher:
             shared = self._shared[contained] = environment.fixed(self._project, self._run, contained=contained)
         spec = step.spec
         threads = environment.threads(spec.cpus, local=not contained)
-        env = environment.for_step({**threads, **shared}, self._run, step.name, node.key, step.env)
+        env = environment.for_step({**threads, **shared}, self._run, step.name, node.key, {**step.env, **step.values})
         return Task(
             self._run.id,
             step.name,
-            (*SHELL, step.command),
+            (*SHELL, step.script),
             env,
             self._root,
             project=self._project,
