@@ -209,21 +209,27 @@ def _runs_code(words: Sequence[Word]) -> bool:
 
 
 def _of_programs(words: Sequence[Word]) -> Iterator[int]:
+    read = False
     for at, word in enumerate(words):
         name = _base(word)
-        if name in _SHELLS or name in _LIKE_SHELLS:
-            yield from _of_code(words[at + 1 :], _SHELL_CODE, behind_words=name in _LIKE_SHELLS)
+        if name in _SHELLS:
+            yield from _of_code(words, at + 1, _SHELL_CODE, behind_words=False)
+        elif name in _LIKE_SHELLS and not read:
+            yield from _of_code(words, at + 1, _SHELL_CODE, behind_words=True)
+            read = True  # up to the end
         elif _INTERPRETER.fullmatch(name):
-            yield from _of_code(words[at + 1 :], _CODE, behind_words=False)
+            yield from _of_code(words, at + 1, _CODE, behind_words=False)
             yield from _all(word for word in words[at + 1 : at + 2] if word.text.startswith(SPAN))  # `-cimport os`
         elif name in _REMOTE and (at == 0 or words[0].text in _STARTERS):
             yield from _of_remote(words[at + 1 :], host=name == "ssh")
+            return  # all that follows is what it reads
 
 
-def _of_code(rest: Sequence[Word], option: re.Pattern[str], *, behind_words: bool) -> Iterator[int]:
+def _of_code(words: Sequence[Word], start: int, option: re.Pattern[str], *, behind_words: bool) -> Iterator[int]:
     """Yields the values in the code itself, not those in the arguments behind it."""
     coming = skipped = False
-    for word in rest:
+    for index in range(start, len(words)):
+        word = words[index]
         text = word.text
         if skipped:
             skipped = False

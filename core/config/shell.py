@@ -2,7 +2,8 @@
 reads the name of a variable that has it, in double quotes, so that a value can be neither a quote nor a command. What
 remains are the places where a shell takes a variable's value for code (arithmetic, `eval`), or where it reads no
 variable (a here-document, a backslash): they are refused (`Quoting`), and so is every place behind something that
-shells read in different ways. The command itself is trusted, because its author is the project's; only the values are not."""
+shells read in different ways. The command itself is trusted, because its author is the project's; only the values are
+not."""
 
 from __future__ import annotations
 
@@ -215,6 +216,8 @@ class _Scan:
             self.unsure = True
         else:
             self.arithmetic = self.arithmetic or ":" in match[0] or "[" in match[0]
+            # Several words of a default: what was taken for the command's name may be an argument of another one.
+            self.unsure = self.unsure or (not self._in_double and any(char.isspace() for char in match[0]))
             self._skip(match.end(), Quoting.EXPANSION)
 
     def _bare(self, char: str) -> None:

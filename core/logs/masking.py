@@ -76,7 +76,7 @@ def is_secret(name: str, value: str, secrets: Iterable[str]) -> bool:
     return (
         name in CREDENTIALS
         or _is_whole(value, secrets)
-        or bool(_PASSWORD_IN_ADDRESS.search(value))
+        or _has_password(value)
         or masked(value, secrets) != value
     )
 
@@ -84,6 +84,13 @@ def is_secret(name: str, value: str, secrets: Iterable[str]) -> bool:
 def without_user(text: str) -> str:
     """Returns a text with the name and password in each address of it as `***`."""
     return _USER_IN_ADDRESS.sub(f"://{_MASK}@", text)
+
+
+def _has_password(value: str) -> bool:
+    """Tells whether an address in the text has a password. Each word is read once: only up to its last `@`, where the
+    pattern finds its end from the first place that it fits."""
+    words = (word for word in value.split() if "@" in word)
+    return any(_PASSWORD_IN_ADDRESS.search(word, 0, word.rfind("@") + 1) for word in words)
 
 
 def _is_whole(value: str, secrets: tuple[str, ...]) -> bool:

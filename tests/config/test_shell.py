@@ -184,6 +184,7 @@ REFUSED = [
     # What shells end at different places.
     "echo \"${x:-'a}'}\" ${{ params.x }}",
     "echo $((1 + '2')) ${{ params.x }}",
+    "${A:-eval x} sh -c ${{ params.x }}",
     "echo $\\\n(( ${{ params.x }} ))",
     # Arithmetic of bash, and what it computes with.
     "echo $[ ${{ params.x }} ]",

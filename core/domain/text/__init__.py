@@ -47,7 +47,8 @@ _HIDDEN = (
 )
 _UNWANTED = re.compile(f"[{_HIDDEN}]")
 _BREAKS = re.compile("[\n\u2028\u2029]")
-_LINE_ENDS = re.compile("\r*[\n\u2028\u2029]")
+# Looked for only where a row of carriage returns begins: a long one would be read again from each of them.
+_LINE_ENDS = re.compile("(?<!\r)\r*[\n\u2028\u2029]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _INTERESTING = re.compile(f"[{_HIDDEN}\n\r\u2028\u2029\ud800-\udfff]")
 

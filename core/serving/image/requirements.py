@@ -39,7 +39,7 @@ _MODULES = (
     "numpy",
 )
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_URL = re.compile(r"[a-z0-9+]+://[^\s'\"]+", re.IGNORECASE)
+_URL = re.compile(r"(?<![a-z0-9+])[a-z0-9+]+://[^\s'\"]+", re.IGNORECASE)
 _OPTIONS = (
     "-i",
     "--index-url",
