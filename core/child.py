@@ -48,6 +48,9 @@ def tell(text: str, stream: TextIO | None = None) -> None:
     into = sys.stdout if stream is None else stream
     try:
         print(text, file=into, flush=True)
+    except UnicodeEncodeError:
+        # A name that is not UTF-8, or a stream that is not: what is said about it must not end what is being done.
+        tell(text.encode(into.encoding or "ascii", "backslashreplace").decode(into.encoding or "ascii"), into)
     except BrokenPipeError:
         # Else the rest of the line is tried again at exit, which then counts as a failure.
         nothing = os.open(os.devnull, os.O_WRONLY)

@@ -145,7 +145,7 @@ class Data(unittest.TestCase):
             os.chdir(directory)
             try:
                 train.write_data(rows=100)
-                lines = [len((train.DATA / name).read_text().splitlines()) - 1 for name in ("train.csv", "test.csv")]
+                lines = [len((train.DATA / name).read_text(encoding="utf-8").splitlines()) - 1 for name in ("train.csv", "test.csv")]
             finally:
                 os.chdir(before)
         self.assertEqual(lines, [75, 25])

@@ -95,7 +95,9 @@ def json_line(value: Any) -> None:
 
 
 def _json(value: Any, indent: int | None = None) -> str:
-    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    # JSON is UTF-8: where standard output is something else, everything beyond ASCII is escaped as JSON has it.
+    utf8 = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
+    text = json.dumps(value, ensure_ascii=not utf8, indent=indent, default=str)
     # C1 controls are legal inside JSON strings, and steer some terminals all the same.
     return text if text.isascii() and "\x7f" not in text else _C1.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 

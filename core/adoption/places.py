@@ -97,7 +97,7 @@ def _relink(tree: Path, admin: Path) -> bool:
     with suppress(OSError):
         entry = admin / _target(own).name
         back = entry / "gitdir"
-        registered = Path(back.read_text().strip())
+        registered = Path(back.read_text(encoding="utf-8").strip())
         if registered.exists() and not registered.samefile(own) and _target(registered).samefile(entry):
             return False
         back.write_text(f"{own}\n")
@@ -108,4 +108,4 @@ def _relink(tree: Path, admin: Path) -> bool:
 
 def _target(link: Path) -> Path:
     """Returns the entry of the repository that a worktree's `.git` names."""
-    return Path(link.read_text().partition("gitdir: ")[2].strip())
+    return Path(link.read_text(encoding="utf-8").partition("gitdir: ")[2].strip())

@@ -157,7 +157,7 @@ def _next_steps(home: Path, head: Head) -> Iterator[str]:
         yield f"bring podium.yaml and the code back: {home} has none (they are in git, not in the backup)"
     else:
         with suppress(OSError, UnicodeError):
-            missing = [name for name in variables.names(yaml.read_text()) if name not in os.environ]
+            missing = [name for name in variables.names(yaml.read_text(encoding="utf-8")) if name not in os.environ]
             if missing:
                 yield f"set the variables that podium.yaml uses: {', '.join(missing)} (no backup has secrets)"
     standing = look(home / STATE).standing

@@ -49,14 +49,14 @@ def read_result(path: Path) -> dict[str, Any]:
     """Returns what the child wrote: `results`, or `error` with `hint` and `exit_code`. Empty if it ended before it
     could write."""
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return cast(dict[str, Any], found) if isinstance(found, dict) else {}
 
 
 def main(arguments: list[str]) -> int:
-    document = json.loads(Path(arguments[0]).read_text())
+    document = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     signal.signal(signal.SIGTERM, _interrupt)
     result = Path(document["result"])
     try:
@@ -137,7 +137,7 @@ def _write(path: Path, value: Mapping[str, Any]) -> None:
 def _main_below_worker(arguments: list[str]) -> int:
     """Does the same in an interpreter that the worker started, which has to see to its end itself."""
     end_with_parent()
-    worker = json.loads(Path(arguments[0]).read_text())["worker"]
+    worker = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))["worker"]
     return main(arguments) if os.getppid() == worker else Interrupted.exit_code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import math
 import time
 from collections.abc import Collection, Mapping
@@ -26,14 +27,29 @@ _SEARCHED = ("name", "who", "why", '"commit"', "branch", "message", "params")
 def _run(row: Row) -> Run:
     fields = list(row)
     fields[1], fields[3], fields[4], fields[10] = str(row[1]), RunState(row[3]), Trigger(row[4]), bool(row[10])
+    if isinstance(row[13], bytes):
+        fields[13] = os.fsdecode(row[13])
     fields[11] = json.loads(row[11]) if row[11] != "{}" else {}
     return Run(*fields)
 
 
-def _written(run: Run) -> tuple[str | int | float, ...]:
+def _stored_path(path: str) -> str | bytes:
+    """Returns a path as the journal keeps it: one that is not UTF-8 in its bytes, because it has to be found again."""
+    return path if path.isascii() or path == path.encode("utf-8", "replace").decode() else os.fsencode(path)
+
+
+def _written(run: Run) -> tuple[str | bytes | int | float, ...]:
     """Returns the columns of a new run."""
     begun = (run.kind, run.name, str(run.state), str(run.trigger), run.who, run.created, run.why)
-    return (*begun, run.commit, run.branch, int(run.dirty), json.dumps(run.params), run.jobs, run.workspace)
+    return (
+        *begun,
+        run.commit,
+        run.branch,
+        int(run.dirty),
+        json.dumps(run.params),
+        run.jobs,
+        _stored_path(run.workspace),
+    )
 
 
 class Runs:
@@ -208,7 +224,7 @@ class Runs:
         self._update(id, "heartbeat = ?", time.time())
 
     def set_workspace(self, id: int, path: object) -> None:
-        self._update(id, "workspace = ?", str(path))
+        self._update(id, "workspace = ?", _stored_path(str(path)))
 
     def set_commit(self, id: int, commit: str, *, branch: str = "", dirty: bool = False) -> None:
         with self._database.transaction():

@@ -54,7 +54,7 @@ def present(dest: Path) -> str | None:
     it.
     """
     try:
-        note: dict[str, Any] = json.loads(_note(dest).read_text())
+        note: dict[str, Any] = json.loads(_note(dest).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     if not (dest.is_dir() and note.get("files") == _stamp(dest) and note.get("digest")):

@@ -29,7 +29,7 @@ def ready(mlflow: Mlflow, state: Path) -> bool:
         return True
     path = sqlite_file(mlflow.tracking_uri)
     try:
-        note = json.loads((state / MARKER).read_text())
+        note = json.loads((state / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return bool(note == _note(mlflow)) and (path is None or path.exists())

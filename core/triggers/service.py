@@ -191,7 +191,9 @@ def _other(project: Project, system: bool, name: str) -> str:
 def _variables(project: Project) -> list[str]:
     """Returns the variables that podium.yaml takes its values from, but for those that the unit has."""
     with suppress(OSError, UnicodeError):
-        return [name for name in variables.names((project.home / FILE).read_text()) if name not in _KEPT]
+        return [
+            name for name in variables.names((project.home / FILE).read_text(encoding="utf-8")) if name not in _KEPT
+        ]
     return []
 
 
@@ -210,7 +212,7 @@ def _directory(system: bool) -> Path:
 
 def _read(path: Path) -> str:
     with suppress(OSError, UnicodeError):
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     return ""
 
 

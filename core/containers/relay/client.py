@@ -115,7 +115,7 @@ class Relay:
                 return self._kept.line, False
             engine, container = self._open()
             line = self._kept.line = _RelayExec(
-                engine, container, [self._python, "-I", "-S", "-u", "-c", PROGRAM.read_text()]
+                engine, container, [self._python, "-I", "-S", "-u", "-c", PROGRAM.read_text(encoding="utf-8")]
             )
             return line, True
 

@@ -34,7 +34,7 @@ def number(directory: Path, since: float, now: float) -> int:
 
 def _read(directory: Path) -> dict[str, list[float]]:
     try:
-        value = json.loads((directory / _FILE).read_text())
+        value = json.loads((directory / _FILE).read_text(encoding="utf-8"))
         return {str(name): [float(at) for at in times] for name, times in value.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

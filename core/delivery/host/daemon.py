@@ -86,7 +86,7 @@ def _code(log: Path, pid: int) -> str:
     deadline = time.monotonic() + _NOTE_SECONDS
     while True:
         with contextlib.suppress(OSError, ValueError):
-            number, code = map(int, note_of(log).read_text().split())
+            number, code = map(int, note_of(log).read_text(encoding="utf-8").split())
             if number == pid:
                 return ended_words(code)
         if time.monotonic() > deadline:

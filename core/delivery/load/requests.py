@@ -78,7 +78,7 @@ def _inputs(files: Path) -> Mapping[str, str]:
     import yaml
 
     try:
-        found: Any = yaml.safe_load((files / "MLmodel").read_text())
+        found: Any = yaml.safe_load((files / "MLmodel").read_text(encoding="utf-8"))
         entries: Any = json.loads(found["signature"]["inputs"])
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return {}

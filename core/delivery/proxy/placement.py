@@ -87,7 +87,7 @@ class ProcessProxyHost:
         """Returns the pid, or None if it is not running. A pid counts only if its process was started with this
         configuration file."""
         try:
-            number = int(self._file("haproxy.pid").read_text().split()[0])
+            number = int(self._file("haproxy.pid").read_text(encoding="utf-8").split()[0])
             started = started_at(number)
             command = (
                 Path(f"/proc/{number}/cmdline").read_bytes() if Path("/proc/self").exists() else os.fsencode(self.path)
@@ -101,7 +101,7 @@ class ProcessProxyHost:
         return self.pid() is not None
 
     def config(self) -> str:
-        return self.path.read_text() if self.path.exists() else ""
+        return self.path.read_text(encoding="utf-8") if self.path.exists() else ""
 
     def write(self, text: str) -> None:
         replace_file(self.path, text)

@@ -98,7 +98,7 @@ class SupervisedExecution(ProcessExecution):
 
     def findings(self) -> Facts:
         try:
-            found = json.loads(self._result.read_text())
+            found = json.loads(self._result.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         self._result.unlink(missing_ok=True)

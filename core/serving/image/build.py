@@ -317,7 +317,9 @@ def _tell(subject: ImageSource, image: Image, say: Say) -> None:
         store.set_tag(image.model, image.version, TAG_IMAGE, image.reference)
         if image.sbom and subject.version.mlflow_run:
             store.log_report(
-                subject.version.mlflow_run, f"podium/image-v{image.version}.spdx.json", Path(image.sbom).read_text()
+                subject.version.mlflow_run,
+                f"podium/image-v{image.version}.spdx.json",
+                Path(image.sbom).read_text(encoding="utf-8"),
             )
     except (PodiumError, OSError) as error:
         say(f"the image could not be recorded in MLflow: {error}")

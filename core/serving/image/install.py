@@ -102,7 +102,7 @@ def main() -> int:
     if code:
         return code
     settle(VENV)
-    warm(json.loads((BUILD / "modules.json").read_text()))
+    warm(json.loads((BUILD / "modules.json").read_text(encoding="utf-8")))
     CAPTURE.mkdir(parents=True, mode=0o700)
     shutil.rmtree(BUILD)
     return 0

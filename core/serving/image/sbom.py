@@ -52,7 +52,7 @@ def keep(engine: Engine, image: Image, files: Path, state: Path, *, say: Say) ->
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 

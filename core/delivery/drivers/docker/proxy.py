@@ -58,7 +58,7 @@ class ContainerProxyHost(ABC):
         return self.container() is not None
 
     def config(self) -> str:
-        return self.path.read_text() if self.path.exists() else ""
+        return self.path.read_text(encoding="utf-8") if self.path.exists() else ""
 
     def write(self, text: str) -> None:
         replace_file(self.path, text)

@@ -40,11 +40,11 @@ def _git_directories(git: Path) -> list[Path]:
     if git.is_dir():
         return []
     try:
-        directory = Path(git.read_text().removeprefix("gitdir:").strip())
+        directory = Path(git.read_text(encoding="utf-8").removeprefix("gitdir:").strip())
         directory = directory if directory.is_absolute() else (git.parent / directory).resolve()
         common = directory / "commondir"
         if common.is_file():
-            directory = (directory / common.read_text().strip()).resolve()
+            directory = (directory / common.read_text(encoding="utf-8").strip()).resolve()
     except OSError:
         return []
     return [directory] if directory.is_dir() else []
