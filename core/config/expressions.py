@@ -18,9 +18,8 @@ from ..domain.frozen import Frozen
 from ..domain.project import Scalar
 from ..errors import UsageError
 from .conditions import evaluate, parse
-from .quoting import Quoting, quoted, reference, refusal
 from .reader import did_you_mean, shorten
-from .shell import places
+from .shell import Quoting, places, quoted, reference, refusal
 
 Values = Mapping[str, Mapping[str, Scalar]]
 
@@ -97,7 +96,7 @@ def shell_command(template: str, values: Values) -> ShellCommand:
     """Returns the command of a template. Each value arrives unchanged, as part of the word around it, whether bare or
     between double or single quotes.
 
-    Raises UsageError for an unknown name, for a place where a value would not stay a value (`quoting.Quoting`), and for
+    Raises UsageError for an unknown name, for a place where a value would not stay a value (`shell.Quoting`), and for
     a value with a NUL byte.
     """
     found = _checked(template)
