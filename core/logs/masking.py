@@ -22,6 +22,7 @@ from ..secret_forms import forms
 MASK = _MASK.encode()
 
 _PASSWORD_IN_ADDRESS = re.compile(r"://[^/?#@\s:]*:(?![0-9]{1,5}(?:[/?#]|$))\S+@")
+_WORD = re.compile(r"\S+")
 _USER_IN_ADDRESS = re.compile(r"://[^/\s]*@")
 
 
@@ -50,7 +51,7 @@ def masked_value(value: str, secrets: Iterable[str]) -> str:
     secrets = tuple(secrets)
     if _is_whole(value, secrets):
         return MASK.decode()
-    return _PASSWORD_IN_ADDRESS.sub(f"://{_MASK}@", masked(value, secrets))
+    return _WORD.sub(_without_password, masked(value, secrets))
 
 
 def masked_document(value: Any, secrets: Iterable[str]) -> Any:
@@ -73,17 +74,17 @@ def is_secret(name: str, value: str, secrets: Iterable[str]) -> bool:
     secrets = tuple(secrets)
     if not value:
         return False
-    return (
-        name in CREDENTIALS
-        or _is_whole(value, secrets)
-        or _has_password(value)
-        or masked(value, secrets) != value
-    )
+    return name in CREDENTIALS or _is_whole(value, secrets) or _has_password(value) or masked(value, secrets) != value
 
 
 def without_user(text: str) -> str:
     """Returns a text with the name and password in each address of it as `***`."""
     return _USER_IN_ADDRESS.sub(f"://{_MASK}@", text)
+
+
+def _without_password(word: re.Match[str]) -> str:
+    end = word[0].rfind("@") + 1
+    return _PASSWORD_IN_ADDRESS.sub(f"://{_MASK}@", word[0][:end]) + word[0][end:]
 
 
 def _has_password(value: str) -> bool:
