@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("demo", "demo", "Show everything on a real example."),
     "doctor": ("project", "doctor", "Check the project, its state and this machine."),
     "adopt": ("project", "adopt", "Make a copy of a project one of its own."),
+    "trust": ("project", "trust", "Let a server have the credentials that this project sends it."),
     "validate": ("project", "validate", "Check podium.yaml."),
     "config": ("project", "config", "Print the configuration's schema, or its values."),
     "run": ("runs", "run", "Run a pipeline and follow it."),

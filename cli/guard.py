@@ -10,11 +10,11 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from ..core.domain.text import one_line
-from ..core.errors import PodiumError, known
+from ..core.domain.text import clean, one_line
+from ..core.errors import NotNamed, PodiumError, known
 from .session import directory
 from .streams import OutputLost, guarded_streams
-from .text.diagnostics import DONE, FAILED, INTERRUPTED, UNREACHABLE, clean_lines, hint, note, report
+from .text.diagnostics import DONE, FAILED, INTERRUPTED, UNREACHABLE, clean_lines, hint, interactive, note, report
 
 
 def guarded(action: Callable[[], int]) -> int:
@@ -33,6 +33,8 @@ def _guarded(action: Callable[[], int]) -> int:
         return code
     except OutputLost as lost:
         return _lost(lost)
+    except NotNamed as error:
+        return _asked(error, action)
     except PodiumError as error:
         return _reported(error)
     except KeyboardInterrupt:
@@ -46,6 +48,27 @@ def _guarded(action: Callable[[], int]) -> int:
         return UNREACHABLE
     except Exception as error:
         return crash(error)
+
+
+def _asked(error: NotNamed, action: Callable[[], int]) -> int:
+    """Asks the person at the terminal whether the server may get the credential, remembers it and starts again;
+    without a terminal, or with another answer, the error is reported."""
+    if not interactive():
+        return _reported(error)
+    from ..core.cockpit import Cockpit
+    from .interaction.confirm import ask
+
+    try:
+        ask(
+            [clean(error.message)],
+            f"send it to {clean(error.address)}, now and later",
+            "",
+            otherwise="nothing was sent",
+        )
+        Cockpit(error.home).project.name_server(error.address)
+    except PodiumError as refused:
+        return _reported(refused)
+    return _guarded(action)
 
 
 def _lost(lost: OutputLost) -> int:

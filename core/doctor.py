@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _PACKAGES = ("mlflow", "textual", "typer", "uvicorn", "httpx", "PyYAML")
 _LOW_SPACE_BYTES = 1 << 30  # bytes: less than this and the next model may not fit
 _MIN_SPACE_BYTES = 100 << 20
-_REGISTRY_TIMEOUT = 3.0
 
 
 class ExaminedProject(Protocol):
@@ -238,7 +237,7 @@ def _haproxy(project: ExaminedProject) -> Iterator[Finding]:
 def _mlflow(project: ExaminedProject) -> Iterator[Finding]:
     mlflow = project.config.mlflow
     if not mlflow.embedded:
-        yield _server(mlflow.tracking_uri)
+        yield _server(project.config)
         return
     from .registry.snapshot import stale
 
@@ -247,30 +246,29 @@ def _mlflow(project: ExaminedProject) -> Iterator[Finding]:
     yield _ok("mlflow", f"{mlflow.tracking_uri.rpartition('@')[2]}, {known} versions of {mlflow.model} ({seen})")
 
 
-def _server(uri: str) -> Finding:
-    """Tells whether the server listens: it opens one TCP connection, which needs neither MLflow nor credentials."""
-    from urllib.parse import urlsplit
+def _server(project: Project) -> Finding:
+    """Asks the server with our credentials: one that only listens may still refuse everything."""
+    from .registry.asking import ask
 
     try:
-        parts = urlsplit(uri)
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError as error:
-        return Finding(
-            Health.PROBLEM,
-            "mlflow",
-            f"{uri.rpartition('@')[2]} is not an address: {error}",
-            "correct mlflow.tracking_uri",
-        )
+        return _ok("mlflow", f"{ask(project.mlflow, project.state)} answers")
+    except PodiumError as error:
+        return Finding(Health.PROBLEM, "mlflow", error.message, error.hint)
+
+
+def online(project: Project) -> list[Finding]:
+    """Returns what the servers that podium.yaml names say to us: MLflow's and the Git host."""
+    from .scm.hosts.opening import open_host
+
+    found = [] if project.mlflow.embedded else [_server(project)]
     try:
-        socket.create_connection((host, port), timeout=_REGISTRY_TIMEOUT).close()
-    except OSError as error:
-        return Finding(
-            Health.PROBLEM,
-            "mlflow",
-            f"{host}:{port} does not answer: {error}",
-            "start the MLflow server, or correct mlflow.tracking_uri",
-        )
-    return _ok("mlflow", f"{host}:{port} answers")
+        host = open_host(project)
+        if host is not None:
+            with closing(host):
+                found += host.examine()
+    except PodiumError as error:
+        found.append(Finding(Health.PROBLEM, "host", error.message, error.hint))
+    return found
 
 
 def _agent(project: ExaminedProject) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import Self
 
 from .known_secrets import known
@@ -97,6 +98,14 @@ class Refused(PodiumError):
     """Podium could do it but must not: a failed gate, a lock, a protection, a missing approval, a quarantine."""
 
     exit_code = ExitCode.REFUSED
+
+
+class NotNamed(Refused):
+    """A credential would go to a server that podium.yaml names and no person on this machine has."""
+
+    def __init__(self, message: str, *, hint: str = "", home: Path, address: str) -> None:
+        super().__init__(message, hint=hint)
+        self.home, self.address = home, address
 
 
 class Unreachable(PodiumError):

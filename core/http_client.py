@@ -6,8 +6,8 @@ uses the client. What holds for all:
 
 - a time-out for connecting, for each piece, and for the whole answer; an answer has a largest size;
 - calls that may be made twice are repeated after a pause when the server is overloaded or has dropped a connection;
-- credentials belong to one origin (scheme, host, port) and are sent nowhere else. A redirect to another origin is
-  never followed;
+- credentials belong to one origin (scheme, host, port) and are sent nowhere else, and over plain http to this machine
+  alone. A redirect to another origin is never followed;
 - a server on this machine is never asked through a proxy, whatever HTTP_PROXY says.
 
 The only other clients are `core/delivery/host/http.py` and `core/delivery/replay/sending.py`, which ask our own
@@ -79,6 +79,16 @@ class Origin:
     @property
     def loopback(self) -> bool:
         return is_loopback(self.host)
+
+    @property
+    def own(self) -> bool:
+        """Tells whether it is certainly this machine: a name below `.localhost` may be asked of others."""
+        return self.loopback and not self.host.endswith(".localhost")
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port in (0, _DEFAULT_PORTS.get(self.scheme)) else f":{self.port}"
+        return f"{self.scheme}://{host}{port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +302,11 @@ class HttpClient(Closing):
                 hint="check what that server answers",
             )
         if self._credentials is not None and self._credentials.origin == target:
+            if target.scheme == "http" and not target.own:
+                raise Refused(
+                    f"no credential is sent to {self.name}: over plain http everybody on the way reads it",
+                    hint="use its https:// address, or a tunnel that ends on 127.0.0.1",
+                )
             request.headers[self._credentials.header] = self._credentials.value
         return request
 

@@ -40,6 +40,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("known_secrets",),
     ("version", "errors", "handover", "closing", "replacing", "priority", "clock"),
     ("identity", "beneath", "child", "control_groups", "http_client"),
+    ("named_hosts",),
     ("preload",),
     ("domain",),
     ("plugins", "reserve"),

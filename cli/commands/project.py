@@ -56,12 +56,16 @@ def init(
 def validate(
     cockpit: Cockpit,
     output_format: Output = Format.TABLE,
+    online: Annotated[
+        bool, typer.Option("--online", help="Also ask the MLflow server and the Git host whether they accept us.")
+    ] = False,
 ) -> int:
     """Check podium.yaml and report every problem with file, line and column.
 
     \b
     Example:
       podium validate
+      podium validate --online
       podium validate -o json
     """
     try:
@@ -73,6 +77,8 @@ def validate(
             raise
         output.document({"valid": False, "problems": [shapes.problem(each) for each in error.problems]})
         return error.exit_code
+    if online and (code := _online(cockpit)):
+        return code
     if output_format is Format.JSON:
         output.document({"valid": True, "problems": []})
     steps = sum(len(pipeline.steps) for pipeline in project.pipelines.values())
@@ -82,6 +88,18 @@ def validate(
     for line in project.idle:
         diagnostics.note(line, style="yellow")
     return diagnostics.DONE
+
+
+def _online(cockpit: Cockpit) -> int:
+    """Says what the servers answer; returns the exit code, 0 where they accept us."""
+    worst = diagnostics.DONE
+    for each in cockpit.project.online():
+        bad = each.health is Health.PROBLEM
+        diagnostics.note(f"{each.subject}: {clean(each.message)}", style="red" if bad else "")
+        if bad:
+            diagnostics.hint(clean(each.hint))
+            worst = diagnostics.UNREACHABLE
+    return worst
 
 
 def adopt(
@@ -104,6 +122,23 @@ def adopt(
     if output_format is Format.JSON:
         output.document(shapes.plan(plan))
     diagnostics.note(f"{clean(plan.target)} is a project of its own now; nothing is served from it yet", style="green")
+    return diagnostics.DONE
+
+
+def trust(
+    cockpit: Cockpit,
+    address: Annotated[str, typer.Argument(help="The server's address, as podium.yaml names it.")],
+) -> int:
+    """Let a server have the credentials that this project sends it: MLflow's, and variables in its address or token.
+
+    It is noted in ~/.config/podium/hosts, a line for each address and project, which you may also write yourself.
+
+    \b
+    Example:
+      podium trust https://mlflow.example.com
+    """
+    noted = cockpit.project.name_server(address)
+    diagnostics.note(f"{clean(noted)} may get credentials from {clean(str(cockpit.home))}", style="green")
     return diagnostics.DONE
 
 

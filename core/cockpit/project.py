@@ -72,6 +72,13 @@ class ProjectFiles:
         ensure_agreed(plan)
         self._opened.adopt()
 
+    def name_server(self, address: str) -> str:
+        """Notes that a person named the server at `address`: it may get credentials from this project. Returns the
+        address as it is noted. UsageError if it is none."""
+        from ..named_hosts import name
+
+        return name(self._opened.home, address)
+
     def needs(self, environments: Iterable[EnvironmentStatus]) -> Sequence[Need]:
         """Returns everything that needs a person's attention, the most urgent first. `environments` is the result of
         `environments.list()`, which the caller already has."""
@@ -113,6 +120,12 @@ class ProjectFiles:
         from ..retention.usage import usage
 
         return usage(self._opened.config, self._opened.journal)
+
+    def online(self) -> Sequence[Finding]:
+        """Asks the servers that podium.yaml names whether they accept us; returns what they say."""
+        from ..doctor import online
+
+        return online(self._opened.current)
 
     def doctor(self) -> Sequence[Finding]:
         """Examines everything that the project depends on; returns the problems and what to do about them."""

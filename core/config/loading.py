@@ -15,6 +15,7 @@ from ..known_secrets import in_environment, known
 from ..priority import LOWEST
 from . import build, source
 from .idle import idle
+from .origins import with_origins
 from .reader import MAX_PROBLEMS, Reader, Record, shorten
 from .references import check
 from .source import YamlNode
@@ -40,6 +41,7 @@ def from_text(text: str, name: str, root: Path, home: Path, environ: Mapping[str
     nice = _nice(reader, found.nice)
     if reader.problems:
         raise ConfigError(_in_order(reader.problems, name))
+    found = with_origins(found, record, environ)
     return replace(found, nice=nice, idle=idle(record, found), digest=sha256(text.encode()).hexdigest())
 
 

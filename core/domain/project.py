@@ -56,6 +56,10 @@ class Host(Frozen):
     token: str = field(default="", repr=False)
     token_file: str = ""
     """A file of mode 600, relative to the project."""
+    variables: tuple[str, ...] = ()
+    """The variables that stand in `token` and `url`."""
+    named: bool = False
+    """Whether a variable gave the whole host of `url`."""
     app: HostApp | None = field(default=None, metadata={"section": HostApp})
     url: str = ""
     tell: Tell = field(default=Tell(), metadata={"section": Tell})
@@ -91,14 +95,17 @@ ARTIFACT_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 
 
 class Mlflow(Frozen):
-    """The MLflow store. `tracking_uri` is absolute if it names a local file. `artifacts` is the one directory of
-    this machine that a tracking server may name as the place of its files, empty for none. `embedded` means that
+    """The MLflow store. `tracking_uri` is absolute if it names a local file; `variables` are those that stand in it,
+    and `named` says that one of them gave the whole host. `artifacts` is the one directory of this machine that a
+    tracking server may name as the place of its files, empty for none. `embedded` means that
     Podium opens the store directly, without a server."""
 
     tracking_uri: str
     experiment: str
     model: str
     artifacts: str = ""
+    variables: tuple[str, ...] = ()
+    named: bool = False
 
     @property
     def embedded(self) -> bool:

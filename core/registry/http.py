@@ -14,6 +14,8 @@ from ..http_client import Credentials, HttpClient, HttpResponse, Limits, Trust, 
 LIMITS = Limits()
 START_HINT = "start it, or correct mlflow.tracking_uri in podium.yaml"
 _MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND"})
+_SET_CREDENTIALS = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+_HOST_HEADER = "Invalid Host header"
 _ARTIFACT_SERVICE = "/api/2.0/mlflow-artifacts/artifacts/"
 
 
@@ -31,6 +33,8 @@ class TrackingServer:
             limits=LIMITS,
         )
         self.name = self._client.name
+        self._uri = uri
+        self._sends = _source(uri, environ)
 
     def close(self) -> None:
         self._client.close()
@@ -71,10 +75,7 @@ class TrackingServer:
         body = answer.document() or {}
         code, message = str(body.get("error_code", "")), printable(body.get("message", ""))
         if status in (401, 403):
-            return Unreachable(
-                f"{self.name} refused the credentials ({status})",
-                hint="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
-            )
+            return self._refusal(answer, message)
         if code in _MISSING and message:
             return NotFound(message, hint="run `podium models` to list the registry's models")
         if code == "RESOURCE_ALREADY_EXISTS":
@@ -92,6 +93,30 @@ class TrackingServer:
             )
         return Unreachable(f"{self.name} answered {status} {message}".rstrip(), hint="read the server's log")
 
+    def _refusal(self, answer: HttpResponse, message: str) -> PodiumError:
+        """Returns what a 401 or 403 means: no credential, a wrong one, one that may not do this, or a server that knows
+        itself by another name."""
+        said = message or printable(answer.body[:300].decode(errors="replace"), 120)
+        if _HOST_HEADER in said:
+            host = urlsplit(self._uri).netloc.rpartition("@")[2]
+            return Unreachable(
+                f"{self.name} refuses every request that calls it {printable(host)} (403: {said})",
+                hint=f"start it with `mlflow server --allowed-hosts {printable(host)}`, or name it in"
+                " mlflow.tracking_uri as it calls itself",
+            )
+        if not self._sends:
+            return Unreachable(
+                f"{self.name} asks for credentials, and there are none ({answer.status})", hint=_SET_CREDENTIALS
+            )
+        if answer.status == 403:
+            return Unreachable(
+                f"{self.name} does not let {self._sends} do this (403{f': {said}' if message else ''})",
+                hint="ask for the permission on that server, or use other credentials",
+            )
+        return Unreachable(
+            f"{self.name} refused the credentials ({answer.status}) in {self._sends}", hint=_SET_CREDENTIALS
+        )
+
 
 def _credentials(uri: str, environ: Mapping[str, str]) -> Credentials | None:
     """Returns the credentials that MLflow's own client would send: a user name takes precedence over that of the
@@ -101,6 +126,15 @@ def _credentials(uri: str, environ: Mapping[str, str]) -> Credentials | None:
         return Credentials.basic(uri, name, environ.get("MLFLOW_TRACKING_PASSWORD", ""))
     token = environ.get("MLFLOW_TRACKING_TOKEN", "")
     return Credentials.in_address(uri) or (Credentials.bearer(uri, token) if token else None)
+
+
+def _source(uri: str, environ: Mapping[str, str]) -> str:
+    """Returns where the credentials are from, in words; empty where there are none."""
+    if environ.get("MLFLOW_TRACKING_USERNAME"):
+        return "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    if Credentials.in_address(uri):
+        return "the address"
+    return "MLFLOW_TRACKING_TOKEN" if environ.get("MLFLOW_TRACKING_TOKEN") else ""
 
 
 def _trust(environ: Mapping[str, str]) -> Trust:

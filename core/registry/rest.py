@@ -13,7 +13,7 @@ from ..domain.models import TAG_KEY, MetricPoint, Model, Version
 from ..domain.project import Mlflow
 from ..errors import NotFound, Refused, Unreachable
 from ..http_client import escaped, printable
-from . import files, records
+from . import answers, files, records
 from .http import TrackingServer, artifact_path
 from .records import VersionRecord
 from .store import TAG_CONTEXT, LoggedDataset, TrackedRun
@@ -49,15 +49,15 @@ class RestRegistry:
             "order_by": ["version_number DESC"],
             "max_results": PAGE_SIZE,
         }
-        found = [_record(item) for item in self._pages(f"{API}/model-versions/search", query, "model_versions")]
+        found = list(map(answers.version_record, self._pages(f"{API}/model-versions/search", query, "model_versions")))
         return records.assemble(found, aliases, known, self._runs)
 
     def version(self, model: str, number: int) -> Version:
-        item = self._server.get(f"{API}/model-versions/get", {"name": model, "version": str(number)}).get(
-            "model_version", {}
+        item = answers.part(
+            self._server.get(f"{API}/model-versions/get", {"name": model, "version": str(number)}), "model_version"
         )
-        record = _record(item)
-        aliases = dict.fromkeys((str(alias) for alias in item.get("aliases", [])), number)
+        record = answers.version_record(item)
+        aliases = dict.fromkeys(answers.texts(item, "aliases"), number)
         return records.version_from(
             record, self._runs([record.mlflow_run]).get(record.mlflow_run) if record.mlflow_run else None, aliases
         )
@@ -65,23 +65,24 @@ class RestRegistry:
     def models(self) -> list[Model]:
         found: list[Model] = []
         for item in self._pages(f"{API}/registered-models/search", {"max_results": PAGE_SIZE}, "registered_models"):
-            latest = [int(version["version"]) for version in item.get("latest_versions", [])]
+            latest = [answers.whole(version, "version", None) for version in answers.parts(item, "latest_versions")]
             found.append(
                 Model(
-                    name=str(item["name"]),
-                    versions=self._count(str(item["name"])),
+                    name=answers.text(item, "name"),
+                    versions=self._count(answers.text(item, "name")),
                     latest=max(latest, default=None),
-                    aliases=_aliases(item),
-                    updated=_seconds(item.get("last_updated_timestamp")),
+                    aliases=answers.aliases(item),
+                    updated=answers.seconds(item, "last_updated_timestamp"),
                 )
             )
         return found
 
     def aliases(self, model: str) -> dict[str, int]:
-        return _aliases(self._server.get(f"{API}/registered-models/get", {"name": model}).get("registered_model", {}))
+        found = self._server.get(f"{API}/registered-models/get", {"name": model})
+        return answers.aliases(answers.part(found, "registered_model"))
 
     def run(self, mlflow_run: str) -> TrackedRun:
-        return _run(self._server.get(f"{API}/runs/get", {"run_id": mlflow_run}).get("run", {}))
+        return answers.tracked_run(answers.part(self._server.get(f"{API}/runs/get", {"run_id": mlflow_run}), "run"))
 
     def find_runs(self, experiment: str, keys: Collection[str]) -> list[TrackedRun]:
         number = self._experiment(experiment)
@@ -96,17 +97,14 @@ class RestRegistry:
                 "max_results": PAGE_SIZE,
                 "order_by": ["attributes.start_time DESC"],
             }
-            found.update({run.id: run for run in map(_run, self._posted(f"{API}/runs/search", body, "runs"))})
+            found.update(
+                {run.id: run for run in map(answers.tracked_run, self._posted(f"{API}/runs/search", body, "runs"))}
+            )
         return sorted(found.values(), key=lambda run: run.started, reverse=True)
 
     def metric_history(self, mlflow_run: str, metric: str) -> list[MetricPoint]:
         query = {"run_id": mlflow_run, "metric_key": metric, "max_results": HISTORY_PAGE_SIZE}
-        points = [
-            MetricPoint(
-                step=int(item.get("step", 0)), at=_seconds(item.get("timestamp")), value=float(item.get("value", "nan"))
-            )
-            for item in self._pages(f"{API}/metrics/get-history", query, "metrics")
-        ]
+        points = map(answers.metric_point, self._pages(f"{API}/metrics/get-history", query, "metrics"))
         return sorted(points, key=lambda point: (point.step, point.at))
 
     # -- writing
@@ -132,8 +130,8 @@ class RestRegistry:
         }
         if logged:
             body["model_id"] = logged
-        made = self._server.post(f"{API}/model-versions/create", body).get("model_version", {})
-        return self.version(model, int(made["version"]))
+        made = answers.part(self._server.post(f"{API}/model-versions/create", body), "model_version")
+        return self.version(model, answers.whole(made, "version", None))
 
     def set_alias(self, model: str, alias: str, number: int) -> None:
         self._server.post(
@@ -214,30 +212,27 @@ class RestRegistry:
             self._download_below(files.safe_relative(root).as_posix(), sub, dest)
 
     def _download_below(self, root: str, sub: str, dest: Directory) -> None:
-        listing = self._server.get(ARTIFACTS, {"path": f"{root}/{sub}" if sub else root}).get("files", [])
-        for item in listing:
-            name = files.safe_relative(str(item.get("path", ""))).name
+        listing = self._server.get(ARTIFACTS, {"path": f"{root}/{sub}" if sub else root})
+        for item in answers.parts(listing, "files"):
+            name = files.safe_relative(answers.text(item, "path")).name
             path = files.safe_relative(f"{sub}/{name}" if sub else name).as_posix()
             if item.get("is_dir"):
                 dest.below(path, make=True, links=False).close()
                 self._download_below(root, path, dest)
                 continue
-            size = int(item["file_size"]) if "file_size" in item else None
+            size = answers.whole(item, "file_size") if "file_size" in item else None
             parent, last = dest.parent(path, make=True, links=False)
             with parent, parent.create(last) as file:
                 self._server.download(f"{ARTIFACTS}/{escaped(f'{root}/{path}')}", file, size)
 
     def _location(self, model: str, number: int) -> str:
         """Returns where the files of a version are, following MLflow's own indirections (`models:/m-…`, `runs:/…`)."""
-        uri = str(
-            self._server.get(f"{API}/model-versions/get-download-uri", {"name": model, "version": str(number)}).get(
-                "artifact_uri", ""
-            )
-        )
+        named = {"name": model, "version": str(number)}
+        uri = answers.text(self._server.get(f"{API}/model-versions/get-download-uri", named), "artifact_uri")
         scheme, _, rest = uri.partition(":/")
         if scheme == "models":
-            info = self._server.get(f"{API}/logged-models/{escaped(rest.strip('/'))}").get("model", {}).get("info", {})
-            return str(info.get("artifact_uri", ""))
+            found = self._server.get(f"{API}/logged-models/{escaped(rest.strip('/'))}")
+            return answers.text(answers.part(answers.part(found, "model"), "info"), "artifact_uri")
         if scheme == "runs":
             run, _, path = rest.strip("/").partition("/")
             return f"{self.run(run).artifact_uri}/{path}"
@@ -252,23 +247,23 @@ class RestRegistry:
     # -- helpers
     # ----------------------------------------------------------------------------------------------------------------
 
-    def _pages(self, path: str, query: Mapping[str, Any], field: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, path: str, query: Mapping[str, Any], field: str) -> Iterator[Mapping[str, Any]]:
         yield from self._paged(lambda token: self._server.get(path, {**query, **token}), path, field)
 
-    def _posted(self, path: str, body: Mapping[str, Any], field: str) -> Iterator[dict[str, Any]]:
+    def _posted(self, path: str, body: Mapping[str, Any], field: str) -> Iterator[Mapping[str, Any]]:
         yield from self._paged(lambda token: self._server.post(path, {**body, **token}, retry=True), path, field)
 
     def _paged(
         self, ask: Callable[[Mapping[str, str]], dict[str, Any]], path: str, field: str
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Mapping[str, Any]]:
         token: dict[str, str] = {}
         for _ in range(MAX_PAGES):
             answer = ask(token)
-            yield from answer.get(field, [])
-            following = answer.get("next_page_token")
+            yield from answers.parts(answer, field)
+            following = answers.text(answer, "next_page_token")
             if not following or token.get("page_token") == following:
                 return
-            token = {"page_token": str(following)}
+            token = {"page_token": following}
         raise Unreachable(
             f"{self._server.name} never ended its answer to {printable(path)}", hint="read the server's log"
         )
@@ -280,12 +275,10 @@ class RestRegistry:
     def _experiment(self, name: str) -> str | None:
         if name not in self._experiments:
             try:
-                item = self._server.get(f"{API}/experiments/get-by-name", {"experiment_name": name}).get(
-                    "experiment", {}
-                )
-                self._experiments[name] = (
-                    str(item["experiment_id"]) if item.get("lifecycle_stage") == "active" else None
-                )
+                found = self._server.get(f"{API}/experiments/get-by-name", {"experiment_name": name})
+                item = answers.part(found, "experiment")
+                active = answers.text(item, "lifecycle_stage") == "active"
+                self._experiments[name] = answers.text(item, "experiment_id") or None if active else None
             except NotFound:
                 return None
         return self._experiments[name]
@@ -298,66 +291,17 @@ class RestRegistry:
                 "filter": f"attributes.run_id IN ({listed})",
                 "max_results": PAGE_SIZE,
             }
-            return [_run(item) for item in self._posted(f"{API}/runs/search", body, "runs")]
+            return [answers.tracked_run(item) for item in self._posted(f"{API}/runs/search", body, "runs")]
 
         return records.collect_runs(ids, self._experiment(self._mlflow.experiment), search, self.run)
 
     def _registered(self, model: str, run_id: str, source: str) -> VersionRecord | None:
         query = {"filter": f"run_id={records.quoted(run_id)}", "max_results": PAGE_SIZE}
-        for record in map(_record, self._pages(f"{API}/model-versions/search", query, "model_versions")):
+        for record in map(answers.version_record, self._pages(f"{API}/model-versions/search", query, "model_versions")):
             if record.model == model and record.source == source:
                 return record
         return None
 
 
-def _seconds(milliseconds: Any) -> float:
-    return int(milliseconds or 0) / 1000
-
-
 def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in tags.items()]
-
-
-def _tags(items: list[dict[str, Any]] | None) -> dict[str, str]:
-    return {str(item["key"]): str(item.get("value", "")) for item in items or []}
-
-
-def _aliases(item: Mapping[str, Any]) -> dict[str, int]:
-    return {str(alias["alias"]): int(alias["version"]) for alias in item.get("aliases", [])}
-
-
-def _record(item: Mapping[str, Any]) -> VersionRecord:
-    return VersionRecord(
-        model=str(item.get("name", "")),
-        number=int(item.get("version", 0)),
-        created=_seconds(item.get("creation_timestamp")),
-        status=str(item.get("status", "READY")),
-        mlflow_run=str(item.get("run_id", "")),
-        source=str(item.get("source", "")),
-        description=str(item.get("description", "")),
-        tags=_tags(item.get("tags")),
-    )
-
-
-def _run(item: Mapping[str, Any]) -> TrackedRun:
-    info, data = item.get("info", {}), item.get("data", {})
-    outputs = sorted(item.get("outputs", {}).get("model_outputs", []), key=lambda output: int(output.get("step", 0)))
-    return TrackedRun(
-        id=str(info.get("run_id", "")),
-        experiment_id=str(info.get("experiment_id", "")),
-        status=str(info.get("status", "")),
-        started=_seconds(info.get("start_time")),
-        ended=_seconds(info["end_time"]) if info.get("end_time") else None,
-        metrics={str(metric["key"]): float(metric.get("value", "nan")) for metric in data.get("metrics", [])},
-        params=_tags(data.get("params")),
-        tags=_tags(data.get("tags")),
-        artifact_uri=str(info.get("artifact_uri", "")),
-        models=tuple(str(output["model_id"]) for output in outputs if output.get("model_id")),
-        datasets=tuple(map(_dataset, item.get("inputs", {}).get("dataset_inputs", []))),
-    )
-
-
-def _dataset(entry: Mapping[str, Any]) -> LoggedDataset:
-    found, tags = entry.get("dataset", {}), _tags(entry.get("tags"))
-    words = (str(found.get(key, "")) for key in ("digest", "source_type", "source"))
-    return LoggedDataset(str(found.get("name", "")), tags.get(TAG_CONTEXT, ""), *words)

@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from podium.core.domain.delivery import DeploymentState, How
 from podium.core.domain.runs import PIPELINE, RunState, Trigger
 from podium.core.domain.watching import Finding, Health
 
-from tests.support import free_port
+from tests.support import free_port, http_server, wait_until
 
 
 @pytest.fixture
@@ -125,6 +126,38 @@ def test_a_server_that_does_not_answer_is_found(cockpit: Cockpit) -> None:
     cockpit.project.reload()
     (finding,) = found(cockpit, "mlflow")
     assert finding.health is Health.PROBLEM
+
+
+class _AsksForCredentials(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_a_server_that_asks_for_credentials_is_found_before_the_training(
+    cockpit: Cockpit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    file = cockpit.home / "podium.yaml"
+    steps = "{train: {run: touch trained}, candidate: {uses: register, needs: [train], metric: roc_auc}}"
+    with http_server(_AsksForCredentials) as server:
+        file.write_text(
+            f"project: sick\npipelines: {{p: {{steps: {steps}}}}}\n"
+            f'mlflow: {{tracking_uri: "http://127.0.0.1:{server.server_port}"}}\n'
+        )
+        cockpit.project.reload()
+        (finding,) = found(cockpit, "mlflow")
+        assert finding.health is Health.PROBLEM and "asks for credentials" in finding.message
+        assert "MLFLOW_TRACKING_TOKEN" in finding.hint and list(cockpit.project.online()) == [finding]
+        run = cockpit.runs.start("p")
+        wait_until(lambda: cockpit.journal.runs.get(run.id).state.finished, 60, what="the run is over")
+    ended = cockpit.journal.runs.get(run.id)
+    assert ended.state is RunState.FAILED and "asks for credentials" in ended.message
+    assert not (cockpit.home / "trained").exists()
 
 
 def test_a_run_without_its_worker_and_a_lock_without_its_holder(cockpit: Cockpit) -> None:

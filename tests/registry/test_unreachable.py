@@ -101,6 +101,43 @@ def test_credentials_redirects_and_failures(answering: Callable[..., str]) -> No
     assert "500" in refused(answering((500, "text/html", b"<h1>Oops"))).message
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "environ", "said", "hint"),
+    [
+        (401, b"no", {}, "asks for credentials, and there are none", "MLFLOW_TRACKING_TOKEN"),
+        (403, b"no", {}, "asks for credentials, and there are none", "MLFLOW_TRACKING_USERNAME"),
+        (
+            401,
+            b"no",
+            {"MLFLOW_TRACKING_TOKEN": "t0ken-1"},
+            "refused the credentials (401) in MLFLOW_TRACKING_TOKEN",
+            "set",
+        ),
+        (
+            403,
+            b'{"error_code": "PERMISSION_DENIED", "message": "not yours"}',
+            {"MLFLOW_TRACKING_USERNAME": "anna"},
+            "does not let MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD do this (403: not yours)",
+            "permission",
+        ),
+        (
+            403,
+            b"Invalid Host header - possible DNS rebinding attack detected",
+            {"MLFLOW_TRACKING_TOKEN": "t0ken-1"},
+            "Invalid Host header",
+            "--allowed-hosts 127.0.0.1:",
+        ),
+    ],
+)
+def test_a_refusal_says_which_of_them_it_is(
+    answering: Callable[..., str], status: int, body: bytes, environ: dict[str, str], said: str, hint: str
+) -> None:
+    with pytest.raises(Unreachable) as caught:
+        RestRegistry(Mlflow(answering((status, "x/y", body)), "e", "m"), Path("/nonexistent"), environ).versions("m")
+    assert said in caught.value.message and hint in caught.value.hint
+    assert ("password" in caught.value.hint.lower()) == ("Invalid" not in said and "permission" not in hint)
+
+
 def test_a_passing_weakness_is_tried_again(answering: Callable[..., str]) -> None:
     whole = json.dumps({"registered_model": {"name": "m"}}).encode()
     assert registry(answering((503, "text/plain", b"later"), (200, "application/json", whole))).versions("m") == []

@@ -24,7 +24,7 @@ def of_fork(project: Project, trusted: Project, name: str) -> tuple[Project, str
     if why_not:
         return project, why_not
     alone = replace(pipeline, steps={key: _alone(step) for key, step in pipeline.steps.items()})
-    mlflow = replace(project.mlflow, tracking_uri=NO_STORE, artifacts="")
+    mlflow = replace(project.mlflow, tracking_uri=NO_STORE, artifacts="", variables=(), named=True)
     return replace(project, mlflow=mlflow, pipelines={**project.pipelines, name: alone}), ""
 
 

@@ -1,5 +1,5 @@
-"""Makes an embedded MLflow store ready before the first training script: once, not by four scripts at the same
-time."""
+"""Makes the MLflow store ready before the first training script: once, not by four scripts at the same time. A server
+that will not accept the run is found out before hours of training."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ...domain.project import Project
 from ...domain.runs import Run, RunState
 from ...errors import RunFailed
 from ...journal import Journal
+from ...registry.naming import require_server
 from .. import paths
 from ..graph import PlannedStep
 
@@ -27,8 +28,18 @@ POLL_INTERVAL = 0.1
 def prepare_store(
     project: Project, journal: Journal, run: Run, steps: Sequence[PlannedStep], *, cancelled: Callable[[], bool]
 ) -> None:
-    """Prepares the store, in a child process, where a step will need it and it is not ready."""
-    if not project.mlflow.embedded or not any(step.spec.uses == "register" for step in steps):
+    """Prepares the store where a step will need it: an embedded one that is not ready in a child process, on a server
+    its experiment. Raises NotNamed for a server that would get a credential from the steps and that nobody on this
+    machine named, Unreachable for one that does not answer us."""
+    registers = any(step.spec.uses == "register" for step in steps)
+    if registers or any(step.spec.run for step in steps):
+        require_server(project.mlflow, project.state)
+    if not registers:
+        return
+    if not project.mlflow.embedded:
+        from ...registry.asking import make_experiment
+
+        make_experiment(project.mlflow, project.state)
         return
     from ...registry.prepare import ready
 

@@ -24,6 +24,7 @@ from ...domain.project import Host, Project
 from ...errors import Refused, UsageError
 from ...http_client import Credentials
 from ...identity.private import check_private
+from ...named_hosts import require_named
 from .programs import MAX_TOKEN_BYTES, is_token, remembered
 
 _KEYRING = "the system's keyring"
@@ -158,6 +159,8 @@ def seek(host: Host, web: str, home: Path, environ: Mapping[str, str] | None = N
     """Looks for the token for the host at `web`, which may start programs: what these say is remembered for a while.
     Raises Refused for a file that others may read, UsageError for something that is no token."""
     environ = environ if environ is not None else _variables()
+    if host.variables and not host.named:
+        _require(host, web, home, environ)
     if host.token:
         return Sought(Token(_checked(host.token, "git.host.token"), "git.host.token of podium.yaml"))
     if host.token_file:
@@ -167,6 +170,14 @@ def seek(host: Host, web: str, home: Path, environ: Mapping[str, str] | None = N
         return Sought()
     token = _from_environment(kind, web, environ)
     return Sought(token) if token is not None else _from_programs(kind, web, environ)
+
+
+def _require(host: Host, web: str, home: Path, environ: Mapping[str, str]) -> None:
+    """Raises NotNamed if podium.yaml would send what is in a variable to a host that nobody on this machine named."""
+    kind = _KINDS.get(host.kind)
+    if kind is not None and _meant(kind, web, environ):
+        return
+    require_named(home, web, [f"the variable {name}" for name in host.variables], environ)
 
 
 def _from_environment(kind: _Kind, web: str, environ: Mapping[str, str]) -> Token | None:
