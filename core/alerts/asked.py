@@ -18,7 +18,7 @@ MAX_SILENCE_SECONDS = 90 * 86_400.0
 def acknowledge(project: Project, journal: Journal, name: str, *, who: str, why: str) -> AlertStatus:
     """Notes that a person knows of an alert that fires; that holds until it is over. Raises NotFound for an unknown
     alert and Refused for one that does not fire."""
-    _known(project, name)
+    ensure_known(project, name)
     _reasoned(why)
     with journal.transaction():
         standing = journal.alert_states.get(name)
@@ -53,11 +53,12 @@ def unsilence(journal: Journal, name: str, *, environment: bool, who: str, why: 
 def _subject(project: Project, name: str, environment: bool) -> str:
     if environment:
         return subject_of(project.environment(name).name)
-    _known(project, name)
+    ensure_known(project, name)
     return name
 
 
-def _known(project: Project, name: str) -> None:
+def ensure_known(project: Project, name: str) -> None:
+    """Raises NotFound, with the names there are, for an alert that podium.yaml does not have."""
     if name not in project.alerts:
         names = ", ".join(project.alerts) or "none"
         raise NotFound(f"there is no alert {name!r}", hint=f"podium.yaml has: {names}")

@@ -26,8 +26,14 @@ class Alerts:
         return statuses(self._opened.config, self._opened.journal, time.time())
 
     def history(self, *, limit: int = 50, name: str = "") -> Sequence[AlertEvent]:
-        """Returns the newest changes of all alerts or of one, newest first."""
-        return self._opened.journal.alerts.recent(limit, name=name)
+        """Returns the newest changes of all alerts or of one, newest first; of one that podium.yaml has no more, too.
+        Raises NotFound for a name that no alert ever had."""
+        from ..alerts.asked import ensure_known
+
+        found = self._opened.journal.alerts.recent(limit, name=name)
+        if name and not found:
+            ensure_known(self._opened.config, name)
+        return found
 
     def silences(self) -> Sequence[Silence]:
         """Returns the silences that hold now, the newest first."""

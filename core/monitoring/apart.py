@@ -39,6 +39,8 @@ def measure_apart(project: Project, journal: Journal, monitor: MonitorSpec, time
             why = f"its process ended with {code}: {telling_line(errors)}".rstrip(": ")
     except subprocess.TimeoutExpired:
         why = f"it took more than {timeout:g} s: take a smaller window, or fewer columns"
+    except OSError as error:
+        why = f"its process cannot be started: {error.strerror or error}"
     stored = any(each.monitor == monitor.name for _, each in journal.measurements.after(before))
     found = journal.measurements.latest(monitor.name) if stored else None
     if found is None:

@@ -55,9 +55,15 @@ def _changes(path: Path) -> Iterator[float]:
         if path.exists():
             yield path.stat().st_mtime
         return
-    for top, _, names in os.walk(path):
+    for top, _, names in os.walk(path, onerror=_unread):
         for name in names:
             try:
                 yield (Path(top) / name).lstat().st_mtime
             except FileNotFoundError:
                 continue  # removed meanwhile
+
+
+def _unread(error: OSError) -> None:
+    """Raises what keeps a directory from being read, unless it was removed meanwhile: its files may be the newest."""
+    if not isinstance(error, FileNotFoundError):
+        raise error

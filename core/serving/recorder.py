@@ -54,7 +54,7 @@ class Recorder:
         self._bytes = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._failed = ""
+        self._failed: dict[str, str] = {}
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
@@ -117,22 +117,23 @@ class Recorder:
         for kind, encoded in lines.items():
             try:
                 self._files[kind].write(encoded)
-                self._failed = ""
+                self._failed.pop(kind, None)
             except OSError as error:
-                self._complain(f"{kind}: {len(encoded)} records lost: {error}")
+                self._complain(kind, f"{len(encoded)} records lost", error)
 
     def _flush_requests(self) -> None:
         if self.requests is not None:
             try:
-                self.requests.flush()
+                if self.requests.flush():
+                    self._failed.pop("requests", None)
             except OSError as error:
-                self._complain(f"requests: lost: {error}")
+                self._complain("requests", "lost", error)
 
-    def _complain(self, message: str) -> None:
-        """Logs each kind of trouble once, not four times a second while the disk is full."""
-        if message.partition(":")[2] != self._failed:
-            self._failed = message.partition(":")[2]
-            print(f"serving: {message}", file=sys.stderr, flush=True)
+    def _complain(self, kind: str, what: str, error: OSError) -> None:
+        """Logs each trouble of a kind of file once, not four times a second while the disk is full."""
+        if self._failed.get(kind) != str(error):
+            self._failed[kind] = str(error)
+            print(f"serving: {kind}: {what}: {error}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         self._stop.set()

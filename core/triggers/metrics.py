@@ -64,9 +64,8 @@ def _served(project: Callable[[], Project], where: str, token: str) -> SmallServ
             return _text(project())
 
         def may(self, given: str) -> bool:
-            return not token or hmac.compare_digest(
-                given.encode("utf-8", "surrogateescape"), f"Bearer {token}".encode()
-            )
+            # The server reads headers as Latin-1, whatever bytes they have.
+            return not token or hmac.compare_digest(given.encode("latin-1"), f"Bearer {token}".encode())
 
     try:
         server = SmallServer(may_show(where, token), Handler)

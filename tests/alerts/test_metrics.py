@@ -144,6 +144,9 @@ def test_who_may_see_it(config: Project, shown: Callable[..., Metrics]) -> None:
     closed = shown(replace(config, metrics=replace(config.metrics, token="right")))
     url = f"http://127.0.0.1:{closed.port}/metrics"
     assert [status(url, token) for token in ("", "wrong", "right")] == [401, 401, 200]
+    closed = shown(replace(config, metrics=replace(config.metrics, token="schlüssel")))
+    url = f"http://127.0.0.1:{closed.port}/metrics"
+    assert status(url, "schlüssel".encode().decode("latin-1")) == 200, "its bytes, as urllib writes them"
 
 
 def test_where_it_may_be_shown(config: Project, shown: Callable[..., Metrics]) -> None:

@@ -344,16 +344,22 @@ def test_a_child_process_measures_and_stores(write: Write, journal: Journal, tmp
 
 
 def test_a_child_that_takes_too_long_or_ends_without_a_word_is_told_once(
-    write: Write, journal: Journal, tmp_path: Path
+    write: Write, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = write(monitors(DRIFT.format("psi", "train.csv")))
     found = apart.measure_apart(project, journal, project.monitors["m"], timeout=0.01)
     assert found.value is None and "took more than 0.01 s" in found.message
+    with monkeypatch.context() as full:
+        full.setattr(
+            apart, "run", lambda *_, **__: (_ for _ in ()).throw(OSError(11, "Resource temporarily unavailable"))
+        )
+        found = apart.measure_apart(project, journal, project.monitors["m"])
+    assert found.message == "its process cannot be started: Resource temporarily unavailable"
     (tmp_path / "podium.yaml").write_text("project: [")
     (project.state / "podium.yaml.good").unlink(missing_ok=True)
     found = apart.measure_apart(project, journal, project.monitors["m"])
     assert found.value is None and "its process ended with" in found.message
-    assert len(journal.measurements.series("m", 0, time.time() + 1)) == 2
+    assert len(journal.measurements.series("m", 0, time.time() + 1)) == 3
 
 
 def test_what_fails_in_the_child_is_a_measurement(

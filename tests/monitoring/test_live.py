@@ -102,7 +102,9 @@ def test_the_age_of_the_model_is_that_of_the_version_which_serves(write: Write, 
     assert found.value == 0.0 and "lies ahead" in found.warnings[0]
 
 
-def test_the_age_of_data_is_that_of_its_newest_file(write: Write, journal: Journal, tmp_path: Path) -> None:
+def test_the_age_of_data_is_that_of_its_newest_file(
+    write: Write, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = write("monitors: {m: {environment: production, freshness: data, path: data}}\n")
     assert measure(project, journal).message == "data is not there"
     (tmp_path / "data" / "deep").mkdir(parents=True)
@@ -112,6 +114,13 @@ def test_the_age_of_data_is_that_of_its_newest_file(write: Write, journal: Journ
         path.write_text("a\n1\n")
         os.utime(path, (time.time() - age, time.time() - age))
     assert measure(project, journal).value == pytest.approx(100.0, abs=5.0)
+    with monkeypatch.context() as forbidden:
+        # What root may read everywhere.
+        forbidden.setattr(
+            os, "scandir", lambda path: (_ for _ in ()).throw(PermissionError(13, "Permission denied", path))
+        )
+        found = measure(project, journal)
+    assert found.value is None and found.message.endswith("data: Permission denied"), "its files may be the newest"
 
 
 def test_the_job_measures_what_is_due_and_says_once_what_has_no_value(write: Write, journal: Journal) -> None:

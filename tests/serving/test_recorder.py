@@ -52,13 +52,17 @@ def test_the_rate_is_a_share(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_said_once_and_serving_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    kept = Recorder(tmp_path / "gone", name="1", rate=1.0, limit=1_000)
+    kept = Recorder(tmp_path / "gone", name="1", rate=1.0, limit=1_000, requests=True)
     (tmp_path / "gone").rmdir()
-    for _ in range(3):
-        kept.capture({"n": 1}, 10)
+    assert kept.requests is not None
+    for number in range(1, 4):  # as many as came in a quarter of a second
+        for _ in range(number):
+            kept.capture({"n": 1}, 10)
+            kept.requests.add(1.0, b"a", 200, b"{}")
         kept.flush()
     kept.close()
-    assert capsys.readouterr().err.count("records lost") == 1
+    said = capsys.readouterr().err
+    assert said.count("records lost") == 1 and said.count("requests: lost") == 1, said
 
 
 def test_a_disk_that_fills_up_tears_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

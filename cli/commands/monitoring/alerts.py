@@ -161,7 +161,7 @@ def history(
     ]
     output.rows(output_format, _EVENTS, cells, map(shapes.alert_event, found))
     if not found:
-        diagnostics.note("no alert has changed", style="dim")
+        diagnostics.note(f"{name} has not changed" if name else "no alert has changed", style="dim")
     return diagnostics.DONE
 
 

@@ -61,6 +61,9 @@ def test_history(firing: Journal, call: Call) -> None:
     assert [(each["name"], each["state"]) for each in found] == [("errors-high", "firing")]
     assert found[0]["episode"] == found[0]["id"]
     assert json.loads(call("alerts", "history", "slow", "-o", "json").out) == []
+    assert "slow has not changed" in call("alerts", "history", "slow").err
+    unknown = call("alerts", "history", "errors-hihg")
+    assert unknown.code == 3 and "there is no alert 'errors-hihg'" in unknown.err
 
 
 def test_silences(firing: Journal, call: Call) -> None:
