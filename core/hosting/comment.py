@@ -16,7 +16,7 @@ from ..domain.text.format import count, number, short_commit, size
 from ..domain.verdicts import CheckResult, GateReport, Verdict
 from ..errors import NotFound
 from ..journal import Journal
-from ..logs.masking import masked
+from ..logs.masking import masked, masked_fields
 from .markdown import code, table
 
 MAX_ROWS = 40
@@ -90,7 +90,7 @@ def gate_lines(report: GateReport, secrets: Sequence[str]) -> list[str]:
     head = f"#### {_MARKS[report.verdict]} Gate {code(report.gate)}: {report.verdict}"
     about = f"{code(report.model)} version {report.version} against {against}, {count(report.rows, 'row')}"
     of = f" of {code(report.data)}" if report.data else ""
-    checks = [_masked(check, secrets) for check in report.checks]
+    checks = [masked_fields(check, secrets, "name", "message", "slice") for check in report.checks]
     whole = [check for check in checks if not check.slice]
     numbers = [check for check in whole if check.value is not None and not _is_latency(check)]
     others = [check for check in whole if check.value is None and not _is_latency(check)]
@@ -102,13 +102,6 @@ def gate_lines(report: GateReport, secrets: Sequence[str]) -> list[str]:
         *_said("latency", [check for check in whole if _is_latency(check)]),
         *_said("data and other checks", others),
     ]
-
-
-def _masked(check: CheckResult, secrets: Sequence[str]) -> CheckResult:
-    from dataclasses import replace
-
-    texts = {name: masked(getattr(check, name), secrets) for name in ("name", "message", "slice")}
-    return replace(check, **texts)
 
 
 def _is_latency(check: CheckResult) -> bool:

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from ..known_secrets import CREDENTIALS
 from ..known_secrets import MASK as _MASK
 from ..secret_forms import forms
 
+Record = TypeVar("Record", bound=Any)
 MASK = _MASK.encode()
 
 _PASSWORD_IN_ADDRESS = re.compile(r"://[^/?#@\s:]*:(?![0-9]{1,5}(?:[/?#]|$))\S+@")
@@ -52,6 +54,12 @@ def masked_value(value: str, secrets: Iterable[str]) -> str:
     if _is_whole(value, secrets):
         return MASK.decode()
     return _WORD.sub(_without_password, masked(value, secrets))
+
+
+def masked_fields(record: Record, secrets: Iterable[str], *names: str) -> Record:
+    """Returns a dataclass with the secrets in these fields, which are texts, masked."""
+    secrets = tuple(secrets)
+    return replace(record, **{name: masked(getattr(record, name), secrets) for name in names})
 
 
 def masked_document(value: Any, secrets: Iterable[str]) -> Any:

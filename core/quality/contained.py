@@ -14,7 +14,7 @@ from typing import IO, Any, NoReturn
 from ..child import end_with_parent
 from .metrics import Unmeasurable
 from .model_process import HEAD
-from .reasons import reason
+from .reasons import whole_reason
 
 Handler = Callable[[Mapping[str, Any], bytes], tuple[dict[str, Any], bytes]]
 
@@ -35,7 +35,7 @@ def within(stage: str, call: Callable[[], Any], told: Callable[[BaseException], 
     except Unmeasurable as error:
         raise Failed(stage, error.message, error.hint) from error
     except BaseException as error:
-        raise Failed(stage, told(error) if told else f"{type(error).__name__}: {reason(error)}") from error
+        raise Failed(stage, told(error) if told else f"{type(error).__name__}: {whole_reason(error)}") from error
 
 
 def begin(parent: str) -> None:

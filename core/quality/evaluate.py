@@ -18,6 +18,7 @@ from ..domain.models import Version
 from ..domain.project import Check, Gate, Project
 from ..domain.text.format import count
 from ..domain.verdicts import CheckResult, GateReport, Verdict, worst
+from ..logs.masking import masked_fields
 from .checks import CheckInputs, latency, name_of, schema
 from .data_checks import judge as data_checks
 from .fairness import fairness
@@ -64,11 +65,12 @@ def evaluate(
             bench = _bench(asked, fetch, running, log)
         except Unmeasurable as error:
             message = f"{error.message}. {error.hint}".rstrip(". ") + "."
-            failed = CheckResult("measurement", Verdict.ERROR, message)
+            failed = _masked(CheckResult("measurement", Verdict.ERROR, message), project)
             return _report(gate, candidate, champion, (failed,), started, run_id, None)
         checks: list[CheckResult] = []
         for check in gate.checks:
-            results = outside[check.kind](check) if check.kind in outside else _results(check, bench)
+            found = outside[check.kind](check) if check.kind in outside else _results(check, bench)
+            results = [_masked(each, project) for each in found]
             for result in results:
                 log(
                     f"{result.verdict:12} {result.name}{f' [{result.slice}]' if result.slice else ''}: {result.message}"
@@ -187,6 +189,11 @@ def _results(check: Check, bench: CheckInputs) -> Sequence[CheckResult]:
         return [*found, *comparison(check, bench)] if check.compare else found
     except Unmeasurable as error:
         return (CheckResult(name_of(check), Verdict.ERROR, f"{error.message}. {error.hint}".rstrip(". ") + "."),)
+
+
+def _masked(result: CheckResult, project: Project) -> CheckResult:
+    """Returns a result without secrets: a model or a function may have repeated one, and reports are kept and sent."""
+    return masked_fields(result, project.secrets, "name", "message", "slice")
 
 
 def _report(

@@ -18,13 +18,14 @@ import selectors
 import signal
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, cast
 
 from ..domain.frozen import Frozen
 from ..domain.text import telling_line
+from ..logs.masking import masked
 from ..preload.client import Process
 from ..preload.protocol import Child
 from .metrics import Unmeasurable
@@ -53,11 +54,20 @@ class ModelProcess:
     """A running process; `who` names its version in errors. To be closed, which ends it and what it started."""
 
     def __init__(
-        self, who: str, state: Path | None = None, *, module: str = MODULE, cwd: Path | None = None, hint: str = _HINT
+        self,
+        who: str,
+        state: Path | None = None,
+        *,
+        secrets: Iterable[str] = (),
+        module: str = MODULE,
+        cwd: Path | None = None,
+        hint: str = _HINT,
     ) -> None:
-        """`state` is the project's state directory, where the preloading server is. `hint` is what errors advise."""
+        """`state` is the project's state directory, where the preloading server is. `secrets` are masked in whatever
+        errors repeat of the process's words. `hint` is what errors advise."""
         self.who = who
         self._hint = hint
+        self._secrets = tuple(secrets)
         self._pending = bytearray()
         self._received = bytearray()
         self._tail = b""
@@ -179,9 +189,11 @@ class ModelProcess:
     def _judged(self, reply: Reply, what: str) -> Reply:
         if "error" not in reply.document:
             return reply
-        stage, told = shortened(str(reply.document.get("stage", ""))), shortened(str(reply.document["error"]))
-        hint = shortened(str(reply.document.get("hint", ""))) or self._hint
-        raise Unmeasurable(f"{self.who} {stage or what}: {told}", hint=hint)
+        stage, told, hint = (self._shown(str(reply.document.get(name, ""))) for name in ("stage", "error", "hint"))
+        raise Unmeasurable(f"{self.who} {stage or what}: {told}", hint=hint or self._hint)
+
+    def _shown(self, text: str) -> str:
+        return shortened(masked(text, self._secrets))
 
     def _ending(self) -> str:
         code = self._process.returncode or 0
@@ -195,5 +207,5 @@ class ModelProcess:
         return f"its process was ended by the signal {name}{memory}{self._last_line()}"
 
     def _last_line(self) -> str:
-        last = shortened(telling_line(self._tail.decode("utf-8", "replace")))
+        last = self._shown(telling_line(self._tail.decode("utf-8", "replace")))
         return f": {last}" if last else ""

@@ -5,18 +5,24 @@ from __future__ import annotations
 from ..domain.text import one_line
 
 _MAX_LETTERS = 400
+_MAX_WHOLE = 1 << 16
 # How much of a longer message's beginning is kept; the rest is its end, where libraries put the reason.
 _BEGINNING = 120
 
 
 def reason(error: BaseException) -> str:
-    """Returns the message in one line. MLflow's messages begin with the table that was refused, and name column and
-    types at their end, after `Error:`."""
-    text = str(error).strip()
+    """Returns the message in one line, shortened."""
+    return shortened(whole_reason(error))
+
+
+def whole_reason(error: BaseException) -> str:
+    """Returns all of the message that matters, for whoever masks secrets in it and then shortens it. MLflow's messages
+    begin with the table that was refused, and name column and types at their end, after `Error:`."""
+    text = str(error).strip()[-_MAX_WHOLE:]
     lead, mark, last = text.rpartition(" Error: ")
     if mark and lead.startswith("Failed to enforce schema") and last.strip():
         text = last
-    return shortened(text) or "no message"
+    return text.strip() or "no message"
 
 
 def shortened(text: str) -> str:

@@ -49,6 +49,8 @@ class GateData(Frozen):
     """Finds other tables, such as the training data; raises Unmeasurable where there is none."""
     state: Path | None = None
     """The project's state directory."""
+    secrets: tuple[str, ...] = ()
+    """What errors must not repeat."""
 
     @property
     def rows(self) -> int:
@@ -106,7 +108,7 @@ def read_data(project: Project, gate: Gate, locate: Locate | None = None) -> Gat
     if not len(frame):
         raise Unmeasurable(f"{gate.data} has no rows")
     truth = whole_truth(gate, frame, locate)
-    return GateData(frame, targets, truth, path, gate.data, stamp, locate, project.state)
+    return GateData(frame, targets, truth, path, gate.data, stamp, locate, project.state, project.secrets)
 
 
 def whole_truth(gate: Gate, frame: Any, locate: Locate) -> Truth:
@@ -154,7 +156,7 @@ def start(version: Version, data: GateData, fetch: Fetch, wanted: tuple[str, ...
         directory = fetch(version)
     except PodiumError as error:
         raise Unmeasurable(f"the files of {who} cannot be fetched: {error.message}", hint=error.hint) from error
-    process = ModelProcess(who, data.state)
+    process = ModelProcess(who, data.state, secrets=data.secrets)
     process.send(
         {
             "do": "predict",

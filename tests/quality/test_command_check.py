@@ -41,16 +41,17 @@ def judge(tmp_path: Path) -> Judge:
 
 
 def test_the_document_is_judged_metric_by_metric(judge: Judge) -> None:
-    command = """echo '{"profit": 3.5, "cost": 7, "odd": "x", "nan": NaN}'"""
+    command = """echo '{"profit": 3.5, "cost": 7, "odd": "x", "nan": NaN, "huge": 1%s}'""" % ("0" * 400)
     limits = {
         "profit": Limits(at_least=3),
         "cost": Limits(at_least=1, at_most=6),
         "odd": Limits(at_most=1),
         "nan": Limits(at_most=1),
         "gone": Limits(at_most=1),
+        "huge": Limits(at_most=1),
     }
     found = {each.name.split()[0]: each for each in judge(command, **limits)}
-    assert [each.verdict for each in found.values()] == [Verdict.PASS, Verdict.FAIL, *[Verdict.ERROR] * 3]
+    assert [each.verdict for each in found.values()] == [Verdict.PASS, Verdict.FAIL, *[Verdict.ERROR] * 4]
     assert (found["profit"].name, found["profit"].value, found["profit"].low) == ("profit ≥ 3", 3.5, None)
     assert "without an interval" in found["profit"].message and "7 is above 6" in found["cost"].message
     assert "printed no 'gone'" in found["gone"].message
@@ -92,6 +93,9 @@ def test_secrets_are_masked_in_what_is_kept(judge: Judge, capsys: pytest.Capture
         (found,) = judge(command)
         assert SECRET not in found.message + found.name and found.verdict is Verdict.ERROR
     assert "***" in judge("echo $TOKEN")[0].message
+    for document in ('{\\"$TOKEN\\": 1}', '{\\"profit\\": \\"$TOKEN\\"}'):
+        (found,) = judge(f'echo "{document}"')
+        assert found.verdict is Verdict.ERROR and SECRET not in found.message and "***" in found.message
 
 
 def test_a_command_that_does_not_end_is_ended_with_all_it_started(judge: Judge, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from podium.core.quality.evaluate import evaluate
 from tests.runner.scale import scaled
 from tests.support import wait_until
 
+SECRET = "very secret"
 ERROR = Check("metric", metric="rmse", at_most=0.1)
 AGAINST = Check("metric", metric="rmse", compare="champion", margin=0.01)
 LATENCY = Check("latency", percentile="p95", at_most=5.0)
@@ -54,6 +55,7 @@ PREDICTS = {
         with open(os.environ['DATA'], 'ab') as file: file.write(b'1')
         return model_input['x'].to_numpy() * 1.0
     """,
+    "tells": "raise ValueError('x' * 103 + 'very secret' + 'y' * 400)",
     "long": "raise ValueError('\\n'.join(['a table:', *['0 1 2 3'] * 200, 'column n is int64, not int32']))",
     "exits-on-one-row": """
         if len(model_input) == 1: os._exit(5)
@@ -102,7 +104,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gate(models: Path, tmp_path: Path) -> Callable[..., GateReport]:
     x = [number / 7 for number in range(300)]
     pandas.DataFrame({"x": x, "y": x}).to_csv(tmp_path / "test.csv", index=False)
-    project = Project("p", tmp_path, tmp_path, Git(), Mlflow("sqlite:////x", "e", "m"), {}, {}, {}, {}, {}, {})
+    project = Project(
+        "p", tmp_path, tmp_path, Git(), Mlflow("sqlite:////x", "e", "m"), {}, {}, {}, {}, {}, {}, secrets=(SECRET,)
+    )
 
     def run(candidate: str, champion: str | None, *checks: Check) -> GateReport:
         names = {1: champion, 2: candidate}
@@ -142,6 +146,7 @@ ENDS = {
     "leaves": "version 2 failed to predict: SystemExit: 3",
     "forks": "ended with exit code 4",
     "long": "column n is int64, not int32",
+    "tells": "ValueError: " + "x" * 103 + "***yy",
     "forges": "no proper answer",
 }
 
@@ -152,6 +157,7 @@ def test_a_model_that_ends_its_process_is_an_error_that_says_how(
 ) -> None:
     verdict, message = only(gate(name, "good", ERROR, AGAINST))
     assert verdict is Verdict.ERROR and ENDS[name] in message
+    assert "secret" not in message and "very" not in message
     if name == "forks":
         wait_until(lambda: started_at(int(hanging.read_text())) is None, 10, what="what it started has ended, too")
 

@@ -62,22 +62,31 @@ def gate_check(context: StepContext, check: Check, candidate: Version) -> Sequen
         words = f"{error.message}. {error.hint}" if isinstance(error, PodiumError) else str(error)
         words = masked(words.rstrip(". ") + ".", context.project.secrets)
         return (CheckResult(f"run {shown}", Verdict.ERROR, words),)
-    return [_judged(name, limits, found) for name, limits in check.command.metrics.items()]
+    secrets = context.project.secrets
+    return [_judged(name, limits, found, secrets) for name, limits in check.command.metrics.items()]
 
 
-def _judged(name: str, limits: Limits, found: Mapping[str, Any]) -> CheckResult:
+def _judged(name: str, limits: Limits, found: Mapping[str, Any], secrets: tuple[str, ...]) -> CheckResult:
     title = f"{name} {limit_words(limits)}"
     value = found.get(name)
     if name not in found:
-        named = ", ".join(one_line(each)[:40] for each in list(found)[:10]) or "nothing"
+        named = ", ".join(masked(one_line(each), secrets)[:40] for each in list(found)[:10]) or "nothing"
         return CheckResult(title, Verdict.ERROR, f"the command printed no {name!r}, but {named}")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return CheckResult(title, Verdict.ERROR, f"{one_line(str(value))[:40]!r} is not a finite number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+        shown = masked(one_line(str(value)), secrets)[:40]
+        return CheckResult(title, Verdict.ERROR, f"{shown!r} is not a finite number")
     broken, limit = broken_limit(limits, float(value))
     message = f"{value:.6g} is {broken}" if broken else f"{value:.6g}"
     verdict = Verdict.FAIL if broken else Verdict.PASS
     message += ", as the command printed it, without an interval"
     return CheckResult(title, verdict, message, value=float(value), limit=limit)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def _metrics(printed: bytes, secrets: tuple[str, ...]) -> Mapping[str, Any]:

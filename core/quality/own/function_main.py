@@ -18,7 +18,7 @@ from ...domain.frozen import Frozen
 from ..contained import Failed, begin, serve, within
 from ..metrics import Unmeasurable
 from ..outputs import Column, decode
-from ..reasons import reason
+from ..reasons import whole_reason
 from ..tables import read
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def located(error: BaseException, root: Path) -> str:
         frames.append((error.filename, error.lineno))
     own = [(Path(name), line) for name, line in frames if Path(name).is_relative_to(root)]
     where = f"{own[-1][0].relative_to(root)}:{own[-1][1]}: " if own else ""
-    return f"{where}{type(error).__name__}: {reason(error)}"
+    return f"{where}{type(error).__name__}: {whole_reason(error)}"
 
 
 def main(arguments: Sequence[str]) -> NoReturn:

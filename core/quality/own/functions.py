@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 from ...domain.frozen import Frozen
 from ...domain.metrics import TASKS, MetricFacts
 from ...domain.project import Check, Project
-from ...logs.masking import masked
 from ..metrics import Metric, ModelAnswers, Options, Statistic, Unmeasurable
 from ..metrics.statistics import Sums, beside_ones, mean
-from ..model_process import ModelProcess, Reply
+from ..model_process import ModelProcess
 from ..outputs import encode
 from ..subjects import GateData, JudgedModel
 
@@ -76,7 +75,7 @@ class Functions:
         process = self._processes[path]
         request = {"do": "call", "function": function, "model": model}
         process.send(request, b"" if rows is None else rows.astype("<i8").tobytes())
-        reply = self._reply(process, "failed")
+        reply = process.reply("failed", CALL_TIMEOUT)
         number = reply.document.get("number")
         if number is not None:
             return _Found(float(number), None)
@@ -92,24 +91,17 @@ class Functions:
         path = name.rpartition(":")[0]
         if path in self._processes:
             return
-        process = ModelProcess(path, self._data.state, module=MODULE, cwd=self._project.root, hint=_HINT)
+        project, state = self._project, self._data.state
+        process = ModelProcess(path, state, secrets=project.secrets, module=MODULE, cwd=project.root, hint=_HINT)
         self._running.enter_context(process)
-        opening = {"root": str(self._project.root), "file": path, "path": str(self._data.path)}
+        opening = {"root": str(project.root), "file": path, "path": str(self._data.path)}
         process.send({"do": "open", **opening, "shown": self._data.shown, "targets": list(self._data.targets)})
-        self._reply(process, "failed to load")
+        process.reply("failed to load", CALL_TIMEOUT)
         for model in models:
             document, payload = encode(model.output)
             process.send({"do": "answers", "model": model.number, "document": document}, payload)
-            self._reply(process, "failed to read the answers")
+            process.reply("failed to read the answers", CALL_TIMEOUT)
         self._processes[path] = process
-
-    def _reply(self, process: ModelProcess, what: str) -> Reply:
-        """Returns the reply; what its code says of an error may hold a secret of the step."""
-        try:
-            return process.reply(what, CALL_TIMEOUT)
-        except Unmeasurable as error:
-            words, hint = (masked(text, self._project.secrets) for text in (error.message, error.hint))
-            raise Unmeasurable(words, hint=hint) from error
 
 
 class _Called:
