@@ -106,22 +106,24 @@ def _since(lines: Iterable[bytes], after: float) -> Iterator[Captured]:
 def _read(line: bytes) -> Captured | None:
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict):
         return None
     fields = cast("Mapping[str, Any]", record)
-    body, status = fields.get("input"), fields.get("status")
+    body, status, at = fields.get("input"), fields.get("status"), fields.get("at", 0.0)
+    content_type = fields.get("content_type")
     if (
         not isinstance(body, str)
         or not isinstance(status, int)
+        or not isinstance(at, int | float)
         or status in _INCOMPLETE_STATUSES
         or _REPLACEMENT_CHARACTER in body
+        or (isinstance(content_type, str) and not content_type.isprintable())  # another header might follow in it
     ):
         return None
-    content_type = fields.get("content_type")
     return Captured(
-        float(fields.get("at", 0.0)),
+        float(at),
         str(fields.get("version", "")),
         status,
         content_type if isinstance(content_type, str) else None,

@@ -88,24 +88,35 @@ def late(found: LoadFigures, slowest: float = 0.0) -> str:
 
 
 def limits(name: str, found: LoadFigures, check: LoadCheck) -> list[CheckResult]:
-    """Judges the limits of latency and errors; what has no limit is told with the first result."""
-    results: list[CheckResult] = []
-    for quantile in QUANTILES:
-        limit = getattr(check, quantile)
-        if limit is not None:
-            value = found.latency[quantile]
-            verdict = Verdict.PASS if value <= limit else Verdict.FAIL
-            words = f"{milliseconds(value)} is {'within' if verdict is Verdict.PASS else 'above'} {milliseconds(limit)}"
-            title = f"{name}: {quantile} ≤ {milliseconds(limit)}"
-            results.append(CheckResult(title, verdict, words, value=value, limit=limit, rows=found.requests))
+    """Judges the limits of latency and errors."""
+    given = {quantile: getattr(check, quantile) for quantile in QUANTILES}
+    results = [_within(name, found, quantile, limit) for quantile, limit in given.items() if limit is not None]
     if check.errors is not None:
         share = found.errors / found.requests
         verdict = Verdict.PASS if share <= check.errors else Verdict.FAIL
-        words = f"{count(found.errors, 'request')} of {found.requests:,} ({share:.2%}) had no good answer"
-        words += f", {found.unanswered} of them none at all" if found.unanswered else ""
         title = f"{name}: errors ≤ {check.errors:.2%}"
-        results.append(CheckResult(title, verdict, words, value=share, limit=check.errors, rows=found.requests))
+        result = CheckResult(title, verdict, _errors(found), value=share, limit=check.errors, rows=found.requests)
+        results.append(result)
     return results
+
+
+def _within(name: str, found: LoadFigures, quantile: str, limit: float) -> CheckResult:
+    """Judges a quantile. No request without a good answer is within a limit, however fast it was refused."""
+    value, share = found.latency[quantile], QUANTILES[quantile]
+    title = f"{name}: {quantile} ≤ {milliseconds(limit)}"
+    if found.errors > (1 - share) * found.requests:
+        words = f"{_errors(found)}: fewer than {share:.0%} were answered within {milliseconds(limit)}"
+        return CheckResult(title, Verdict.FAIL, words, limit=limit, rows=found.requests)
+    verdict = Verdict.PASS if value <= limit else Verdict.FAIL
+    words = f"{milliseconds(value)} is {'within' if verdict is Verdict.PASS else 'above'} {milliseconds(limit)}"
+    words += f"; {_errors(found)}" if found.errors else ""
+    return CheckResult(title, verdict, words, value=value, limit=limit, rows=found.requests)
+
+
+def _errors(found: LoadFigures) -> str:
+    words = f"{count(found.errors, 'request')} of {found.requests:,} ({found.errors / found.requests:.2%})"
+    more = f", {found.unanswered} of them none at all" if found.unanswered else ""
+    return f"{words} had no good answer{more}"
 
 
 def memory(name: str, peak: float, replicas: int, limit: int) -> CheckResult:

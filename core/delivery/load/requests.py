@@ -33,7 +33,9 @@ def requests_for(
 ) -> tuple[Sequence[LoadRequest], str]:
     """Returns the requests, and in words what they are. Raises RunFailed if there are none."""
     found = captures.newest(runtime.driver.captures(), limit=MOST)
-    good = [LoadRequest(each.body, each.content_type) for each in found.chosen if each.status == _OK]
+    good = [
+        LoadRequest(each.body, each.content_type) for each in found.chosen if each.status == _OK and not each.redacted
+    ]
     if len(good) >= LEAST_CAPTURED:
         return good, f"{count(len(good), 'captured request')} in turn"
     gate = context.project.gates[str(context.options["gate"])]

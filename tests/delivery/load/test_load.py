@@ -17,7 +17,7 @@ import pytest
 from podium.core.delivery.load import driving, generator, judging, load_step
 from podium.core.delivery.load.driving import Load, LoadRequest, send
 from podium.core.delivery.load.generator import Answers
-from podium.core.delivery.load.judging import figures, late, slowdown, too_slow
+from podium.core.delivery.load.judging import figures, late, limits, slowdown, too_slow
 from podium.core.delivery.load.load_step import gate_check
 from podium.core.delivery.load.requests import requests_for
 from podium.core.domain.gates.checks import LoadCheck
@@ -67,6 +67,13 @@ def test_what_does_not_answer_is_an_error_and_not_fast() -> None:
     answers = send(Load("127.0.0.1", free_port(), [BODY], 50.0, 1.0, timeout=1.0))
     found = figures(answers, 50.0)
     assert (found.errors, found.unanswered, found.requests) == (50, 50, 50)
+    (refused,) = limits("load", found, LoadCheck("staging", 50.0, 1.0, p95=10.0))
+    assert refused.verdict is Verdict.FAIL and "50 requests of 50 (100.00%) had no good answer" in refused.message
+    assert "fewer than 95% were answered within 10,000 ms" in refused.message
+    some = replace(found, errors=2, unanswered=0)
+    median, slowest = limits("load", some, LoadCheck("staging", 50.0, 1.0, p50=10.0, p99=10.0))
+    assert (median.verdict, slowest.verdict) == (Verdict.PASS, Verdict.FAIL), "2 of 50 are more than 1 %"
+    assert "2 requests of 50 (4.00%) had no good answer" in median.message
 
 
 def test_a_generator_that_cannot_keep_the_rate_says_so(stalling: int) -> None:
@@ -216,13 +223,17 @@ def test_the_gates_rows_are_asked_with_the_types_of_the_signature(world: World, 
     requests, words = requests_for(world.runtime, context, Version(MODEL, 1, 0.0), files)
     assert words == "20 rows of t.csv in turn, one a request"
     assert requests[3].body == b'{"dataframe_split": {"columns": ["word", "x"], "data": [["007", 3.0]]}}'
+    for broken in ({"redacted": ["age"]}, {"content_type": "text/csv\r\nX-Evil: 1"}, {"at": "soon"}):
+        captured(world.runtime.driver.captures(), 60, **broken)
+        _, words = requests_for(world.runtime, context, Version(MODEL, 1, 0.0), files)
+        assert words == "20 rows of t.csv in turn, one a request", broken
     captured(world.runtime.driver.captures(), 60)
     requests, words = requests_for(world.runtime, context, Version(MODEL, 1, 0.0), files)
     assert words == "60 captured requests in turn" and requests[0].body == b"[1]"
 
 
-def captured(directory: Path, count: int) -> None:
+def captured(directory: Path, count: int, **more: object) -> None:
     record = {"version": "1", "status": 200, "content_type": "application/json", "input": "[1]", "output": "1"}
     directory.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps({"at": time.time() + each, **record}) + "\n" for each in range(count))
+    text = "".join(json.dumps({"at": time.time() + each, **record, **more}) + "\n" for each in range(count))
     (directory / "capture-20001.jsonl").write_text(text)
