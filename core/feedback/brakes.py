@@ -9,7 +9,7 @@ from ..domain.frozen import Frozen
 from ..domain.monitoring import LoopEntry, LoopState, MonitorKind, Standing
 from ..domain.project import Pipeline, Project
 from ..domain.text.format import duration
-from ..errors import PodiumError
+from ..errors import NotFound, PodiumError
 from ..journal import Journal
 
 _DAY = 86_400.0
@@ -104,11 +104,13 @@ def _quarantined(found: Case) -> str:
 
     if not found.journal.quarantine.all():  # most of the time; git is not asked for that
         return ""
-    repository = Repository.find(found.project.home)
     try:
+        repository = Repository.find(found.project.home)
         commit = repository.head().sha if repository is not None else ""
-    except PodiumError:
-        commit = ""  # a repository without a commit
+    except NotFound:  # a repository without a commit
+        return ""
+    except PodiumError as error:
+        return f"nobody knows whether its commit is quarantined: {error.message}"
     if not commit:
         return ""
     entry = found.journal.quarantine.find(found.project.mlflow.model, commit=commit)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..domain.metrics import FACTS, MAXIMIZE
 from ..domain.monitoring import LoopEntry, LoopState, Measurement, MonitorKind
 from ..domain.project import OnAlert, Project
 from ..domain.text.format import duration
@@ -87,9 +88,7 @@ def _last_quality(journal: Journal, name: str, start: float, end: float) -> Meas
 
 def _better(metric: str, before: Measurement, after: Measurement) -> bool:
     """Tells whether the whole interval after the delivery is on the better side of the value before it."""
-    from ..config.keys.gates import METRIC_GOALS
-
-    goal = METRIC_GOALS.get(metric)
-    if goal is None or before.value is None or after.low is None or after.high is None:
+    goal = FACTS[metric].goal if metric in FACTS else ""
+    if not goal or before.value is None or after.low is None or after.high is None:
         return False
-    return after.low > before.value if goal == "maximize" else after.high < before.value
+    return after.low > before.value if goal == MAXIMIZE else after.high < before.value

@@ -84,7 +84,7 @@ def git(scene: Scene, *words: str) -> str:
     return done.stdout.strip()
 
 
-def test_not_for_a_quarantined_commit(scene: Scene) -> None:
+def test_not_for_a_quarantined_commit(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.journal.quarantine.add("shop", 3, "0" * 40, "anna", "wrong on holidays")
     assert holds(scene) == "", "there is no repository"
     git(scene, "init", "-q")
@@ -94,6 +94,10 @@ def test_not_for_a_quarantined_commit(scene: Scene) -> None:
     commit = git(scene, "rev-parse", "HEAD")
     scene.journal.quarantine.add("shop", 4, commit, "anna", "wrong on Mondays")
     assert holds(scene) == f"commit {commit[:9]} is quarantined (wrong on Mondays)"
+    monkeypatch.setenv("PATH", str(scene.home))
+    scene.look(102)
+    assert scene.entry.state is LoopState.REFUSED, "without git other alerts are looked at, and this one is held"
+    assert "nobody knows whether its commit is quarantined: " in scene.entry.why and "git" in scene.entry.why
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ RUN = Run(17, PIPELINE, "release", RunState.RUNNING, Trigger.PERSON, "anna", 0.0
 
 
 def carry_out(root: Path, **options: object) -> dict[str, object]:
-    project = Project("p", root, root, Git(), Mlflow("sqlite:////x", "e", "m"), {}, {}, {}, {}, {}, {})
+    project = Project(
+        "p", root, root, Git(), Mlflow("sqlite:////x", "e", "m"), {}, {}, {}, {}, {}, {}, secrets=("hunter2hunter2",)
+    )
     return dict(data_check(StepContext(project, RUN, "check", {"data": "d.csv", **options})))
 
 
@@ -38,6 +40,10 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("x,x\n1,2\n")
     with pytest.raises(DataRefused, match="more than one column 'x'"):
         carry_out(tmp_path, checks=["duplicates"])
+    (tmp_path / "d.csv").write_text("hunter2hunter2,hunter2hunter2\n1,2\n")
+    with pytest.raises(DataRefused, match=r"more than one column '\*\*\*'") as caught:
+        carry_out(tmp_path, checks=["duplicates"])
+    assert "hunter2" not in str(caught.value.results)
     (tmp_path / "d.csv").write_text("x\n")
     with pytest.raises(DataRefused, match=r"d\.csv has no rows"):
         carry_out(tmp_path, checks=["duplicates", "missing"], max_missing=0.1)

@@ -222,6 +222,9 @@ METRICS_PY = """
 
     def columns(truth, answer, rows):
         return float(list(answer.columns) == ["0", "1", "2"] and answer.shape == (len(rows), 3))
+
+    def turned(truth, answer, rows):
+        return profit(truth, answer, rows).sort_values()
 """
 
 
@@ -249,6 +252,8 @@ def test_a_metric_of_the_projects_own_has_an_interval_and_slices(gate: Callable[
     frame = table(0)
     assert compared.value == pytest.approx(float(np.mean((5 - abs(frame.amount - predicted(own))) * frame.cost)))
     assert gate("poor-amount", "amount", "amount", checks[1]).verdict is Verdict.FAIL
+    turned = gate("amount", None, "amount", mine("turned", at_least=0.5, slices=("shop",)))
+    assert [each.value for each in turned.checks] == [each.value for each in report.checks[2:]], "by their index"
 
 
 def predicted(own: Path) -> Any:

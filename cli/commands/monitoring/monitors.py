@@ -129,30 +129,28 @@ def drift(
       podium drift
       podium drift input-drift -o html --to drift.html
     """
+    if to is not None and output_format not in (ReportFormat.HTML, ReportFormat.JSON):
+        raise UsageError("a table is written for a terminal", hint="use -o json or -o html with --to")
     names = [monitor] if monitor is not None else [m.name for m in cockpit.monitors.list() if m.kind in _OF_ROWS]
     if output_format is ReportFormat.HTML and len(names) != 1:
         raise UsageError("a page is of one monitor", hint="podium drift MONITOR -o html --to drift.html")
     if not names:
         diagnostics.note("podium.yaml has no monitors of drift or data", style="dim")
-        return diagnostics.DONE
-    found = cockpit.monitors.evaluate_now(*names)
-    if to is not None:
-        _write(to, _text(cockpit, found, output_format))
-    elif output_format is ReportFormat.HTML:
-        output.line(cockpit.monitors.page(found[0]).rstrip())
+    found = cockpit.monitors.evaluate_now(*names) if names else []
+    if output_format is ReportFormat.HTML:
+        _report(cockpit.monitors.page(found[0]).rstrip(), to)
     elif output_format is ReportFormat.JSON:
-        output.document(shapes.measurement(found[0]) if monitor else [shapes.measurement(each) for each in found])
+        _report(output.as_text(shapes.measurement(found[0]) if monitor else [*map(shapes.measurement, found)]), to)
     else:
         _tables(cockpit, found, Format(output_format.value))
     return diagnostics.DONE
 
 
-def _text(cockpit: Cockpit, found: Sequence[Measurement], wanted: ReportFormat) -> str:
-    if wanted is ReportFormat.HTML:
-        return cockpit.monitors.page(found[0])
-    if wanted is not ReportFormat.JSON:
-        raise UsageError("a table is written for a terminal", hint="use -o json or -o html with --to")
-    return output.as_text(shapes.measurement(found[0]) if len(found) == 1 else [*map(shapes.measurement, found)])
+def _report(text: str, to: Path | None) -> None:
+    if to is None:
+        output.line(text)
+    else:
+        _write(to, f"{text}\n")
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,6 +10,7 @@ from ...domain.gates.checks import DataCheck
 from ...domain.models import CHAMPION, Version
 from ...domain.verdicts import CheckResult, Verdict, worst
 from ...errors import NotFound, RunFailed
+from ...logs.masking import masked_fields
 from ...registry import open_registry
 from ..metrics import Unmeasurable
 from ..outside.datasets import PREFIX, locator
@@ -57,6 +58,7 @@ def data_check(context: StepContext) -> Mapping[str, Any]:
         checks = judge(spec, frame, target=_target(options, frame), shown=shown, locate=locate)
     except Unmeasurable as error:
         checks = [CheckResult("data", Verdict.ERROR, f"{error.message}. {error.hint}".rstrip(". ") + ".")]
+    checks = [masked_fields(each, context.project.secrets, "name", "message") for each in checks]
     for check in checks:
         context.log(f"{check.verdict:12} {check.name}: {check.message}")
     if worst(each.verdict for each in checks) is not Verdict.PASS:

@@ -107,9 +107,13 @@ def _function(module: Any, name: str) -> Callable[..., Any]:
 
 
 def _value(returned: Any, rows: int) -> tuple[dict[str, Any], bytes]:
-    """Returns a number, or one per row, for the gate. Raises Unmeasurable for anything else."""
+    """Returns a number, or one per row, for the gate. A Series says by its index which row each value is of. Raises
+    Unmeasurable for anything else."""
     import numpy as np
+    import pandas
 
+    if isinstance(returned, pandas.Series) and set(returned.index) == set(range(rows)) and len(returned) == rows:
+        returned = returned.sort_index()
     try:
         values: NDArray[Any] = np.asarray(returned, dtype=float)
     except (TypeError, ValueError):

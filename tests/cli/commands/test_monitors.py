@@ -77,6 +77,12 @@ def test_a_monitor_that_is_not_there_is_named_with_those_that_are(call: Call, mo
 
 def test_drift_evaluates_now_and_writes_what_was_asked_for(call: Call, monitored: Journal, home: Path) -> None:
     assert "no monitors of drift or data" in call("drift").err
+    assert json.loads(call("drift", "-o", "json").out) == []
+    assert call("drift", "-o", "json", "--to", "none.json").code == 0
+    assert json.loads((home / "none.json").read_text()) == []
+    assert call("drift", "errors", "--to", "errors.txt").code == 2
+    last = monitored.measurements.latest("errors")
+    assert last is not None and last.rows == 1200, "nothing was evaluated for a report that cannot be"
     with (home / "podium.yaml").open("a") as file:
         file.write("  slow: {monitor: errors, above: 9%}\n")
     found = json.loads(call("drift", "age", "-o", "json").out)
@@ -92,3 +98,9 @@ def test_drift_evaluates_now_and_writes_what_was_asked_for(call: Call, monitored
     assert call("drift", "age", "--to", "nowhere/age.txt").code == 2
     assert call("drift", "-o", "html").code == 2
     assert call("drift", "age", "-o", "json", "--to", "nowhere/x.json").code == 1
+    flow = "  flow: {environment: production, drift: psi, reference: {first: 100}}\n"
+    text = (home / "podium.yaml").read_text().replace("alerts:", f"{flow}alerts:")
+    (home / "podium.yaml").write_text(text)
+    call("drift", "-o", "json", "--to", "all.json")
+    found = [json.loads(call("drift", "-o", "json").out), json.loads((home / "all.json").read_text())]
+    assert [[each["monitor"] for each in one] for one in found] == [["flow"]] * 2, "a list, also of one"
