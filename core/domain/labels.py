@@ -65,6 +65,8 @@ class AddedLabels(Frozen):
     """Have no request so far."""
     refused: int = 0
     """Are no labels: without a value, too large, or not one for each row."""
+    skipped: int = 0
+    """Rows of a table without a label, which say nothing; of clients there are none."""
 
     def plus(self, other: AddedLabels) -> AddedLabels:
         return AddedLabels(
@@ -74,6 +76,7 @@ class AddedLabels(Frozen):
             self.late + other.late,
             self.unknown + other.unknown,
             self.refused + other.refused,
+            self.skipped + other.skipped,
         )
 
 

@@ -26,6 +26,7 @@ class DifferenceKind(StrEnum):
     PAUSED = "paused"
     UNHEALTHY = "unhealthy"
     IMAGE = "image"  # another image than the version's
+    SETTINGS = "settings"  # started with other settings than podium.yaml's
     LABELS = "labels"  # its labels name another version, model or commit
     NETWORK = "network"  # not on the environment's network, or at another address than the proxy has
     RESTARTED = "restarted"  # the engine had to start it again

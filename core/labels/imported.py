@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from ..domain.labels import AddedLabels, LabelTable
@@ -22,6 +24,8 @@ def add_file(project: Project, environment: Environment, file: Path, table: Labe
         )
     hidden = bool(table.key) and environment.key in environment.redact
     salt = salt_of(project.state, environment.name) if hidden else ""
+    left = Counter[str]()
     with LabelStore.open(project.state, environment.name) as store:
         store.collect()
-        return store.add(read(file, table, salt), source)
+        added = store.add(read(file, table, salt, skipped=lambda: left.update(["skipped"])), source)
+    return replace(added, skipped=left["skipped"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,12 +18,15 @@ from .records import time_of
 _BATCH_ROWS = 10_000
 
 
-def read(file: Path, table: LabelTable, salt: str = "") -> Iterator[NewLabel]:
-    """Yields the labels of a file, a row at a time; rows without a label are left out. With `salt`, keys are hidden as
-    the environment's are. Raises UsageError if the file cannot be read, is neither, or lacks a column."""
+def read(
+    file: Path, table: LabelTable, salt: str = "", *, skipped: Callable[[], None] = lambda: None
+) -> Iterator[NewLabel]:
+    """Yields the labels of a file, a row at a time; of each row without a label `skipped` is told. With `salt`, keys
+    are hidden as the environment's are. Raises UsageError if the file cannot be read, is neither, or lacks a column."""
     for values in _rows(file, [name for name in (table.label, table.id, table.key, table.at, table.row) if name]):
         value = _plain(values[table.label])
         if value is None:
+            skipped()
             continue
         yield NewLabel(
             value,

@@ -11,8 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from podium.core.domain.labels import LabelTable, NewLabel
+from podium.core.config import load
+from podium.core.domain.labels import AddedLabels, LabelTable, NewLabel
 from podium.core.errors import UsageError
+from podium.core.labels.imported import add_file
 from podium.core.labels.importing import read
 
 Write = Callable[..., Path]
@@ -58,6 +60,15 @@ def test_types_of_parquet_are_those_of_json(table: Write) -> None:
         assert [each.value for each in read(table(request_id=[7], truth=given), BY_ID)] == [value]
     gaps = table(request_id=["a", "b", "c"], truth=[1.0, float("nan"), None])
     assert list(read(gaps, BY_ID)) == [NewLabel(1.0, "a")]
+
+
+def test_rows_without_a_label_are_counted(csv: Write, state: Path) -> None:
+    file = csv("request_id,truth\na,1\nb,\nc,\nd,0\n")
+    (state.parent / "podium.yaml").write_text("project: shop\nenvironments: {production: {}}\n")
+    project = load(state.parent, environ={})
+    added = add_file(project, project.environments["production"], file, BY_ID, source="test")
+    assert added == AddedLabels(unknown=2, skipped=2)
+    assert added.plus(added).skipped == 4
 
 
 def test_keys_rows_and_times(csv: Write) -> None:

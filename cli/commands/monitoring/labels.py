@@ -195,7 +195,7 @@ def import_(
 ) -> int:
     """Add labels from a file: by the id of their request, or by a key that the environment keeps.
 
-    Labels that were there already change nothing. Rows without a label are left out.
+    Labels that were there already change nothing. Rows without a label are counted and left out.
 
     \b
     Example:
@@ -213,9 +213,12 @@ def import_(
 
 
 def _sentence(file: Path, added: AddedLabels) -> str:
-    words = [f"{number} {word}" for word, number in shapes.added_labels(added).items() if number]
-    total = sum(shapes.added_labels(added).values())
-    return f"{clean(file.name)}: {count(total, 'label')}{': ' + ', '.join(words) if words else ''}"
+    numbers = {word: number for word, number in shapes.added_labels(added).items() if word != "skipped"}
+    words = [f"{number} {word}" for word, number in numbers.items() if number]
+    left = f"; {count(added.skipped, 'row')} without a label left out" if added.skipped else ""
+    return (
+        f"{clean(file.name)}: {count(sum(numbers.values()), 'label')}{': ' + ', '.join(words) if words else ''}{left}"
+    )
 
 
 labels.command("ls")(command(ls))

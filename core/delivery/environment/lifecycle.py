@@ -17,6 +17,7 @@ from ...domain.text import clean, telling_line
 from ...errors import RunFailed
 from .. import drivers
 from ..host.paths import private
+from . import settings
 
 if TYPE_CHECKING:
     from .runtime import EnvironmentRuntime
@@ -48,7 +49,8 @@ class Lifecycle:
             digest=digest,
         )
         for old in runtime.replicas(version):
-            if old.id == identity and old.state is ReplicaState.STOPPED and runtime.driver.kept(old):
+            kept = old.id == identity and old.state is ReplicaState.STOPPED and runtime.driver.kept(old)
+            if kept and not settings.changed(runtime, old):  # a container keeps what it was made with
                 return self.launch(replace(old, digest=old.digest or digest))
             if old.id == identity:
                 runtime.driver.stop(old, grace=REPLACE_GRACE)
@@ -74,6 +76,8 @@ class Lifecycle:
             message=message,
         )
         runtime.journal.replicas.put(row)
+        if not row.container:
+            settings.note(runtime, row)
         begun = runtime.driver.start(self._spec(row))
         row = begun.written_to(row)
         runtime.journal.replicas.put(row)

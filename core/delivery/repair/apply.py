@@ -32,7 +32,10 @@ PARTS = (
     RepairPart((DifferenceKind.MISSING,), parts.start_missing),
     RepairPart((DifferenceKind.PROXY,), parts.repair_proxy),
     RepairPart((DifferenceKind.WEIGHT, DifferenceKind.TRAFFIC), parts.give_traffic),
-    RepairPart((DifferenceKind.IMAGE, DifferenceKind.LABELS, DifferenceKind.UNHEALTHY), parts.replace_replicas),
+    RepairPart(
+        (DifferenceKind.IMAGE, DifferenceKind.LABELS, DifferenceKind.SETTINGS, DifferenceKind.UNHEALTHY),
+        parts.replace_replicas,
+    ),
     RepairPart((DifferenceKind.ALIAS,), parts.move_aliases),
     RepairPart((DifferenceKind.STRAY,), parts.remove_strays),
 )

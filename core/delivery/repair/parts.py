@@ -12,8 +12,8 @@ from ...domain.repair import DifferenceKind
 from ...errors import RunFailed
 from ..environment import observed
 from ..rollout.recovery import recover_all
+from ..rollout.restart import restart_replica
 from ..rollout.strategies import FULL_SHARE
-from .restart import restart_replica
 
 if TYPE_CHECKING:
     from ...containers import Engine
@@ -124,9 +124,9 @@ def give_traffic(repair: Repair) -> None:
 
 
 def replace_replicas(repair: Repair) -> None:
-    """Replaces replicas of another image or with other labels, and restarts those that are not healthy."""
+    """Replaces replicas of another image, with other labels or settings, and restarts those that are not healthy."""
     runtime = repair.runtime
-    for name in repair.subjects(DifferenceKind.IMAGE, DifferenceKind.LABELS):
+    for name in repair.subjects(DifferenceKind.IMAGE, DifferenceKind.LABELS, DifferenceKind.SETTINGS):
         if (row := repair.row(name)) is not None:
             repair.attempt(lambda row=row: restart_replica(runtime, row, keep=False))
     for name in repair.subjects(DifferenceKind.UNHEALTHY):

@@ -16,9 +16,9 @@ from ..environment.history import start_seconds
 from ..environment.lock import operation
 from ..environment.runtime import EnvironmentRuntime
 from ..rollout.change_steps import ENGINE_TIMEOUT
+from ..rollout.restart import others_serve, restart_replica
 from ..status import status as environments
 from .apply import REPAIRED_KINDS, Repair
-from .restart import others_serve, restart_replica
 
 if TYPE_CHECKING:
     from ...engine.context import StepContext
@@ -32,6 +32,7 @@ _STARTS = frozenset(
         DifferenceKind.MISSING,
         DifferenceKind.IMAGE,
         DifferenceKind.LABELS,
+        DifferenceKind.SETTINGS,
         DifferenceKind.UNHEALTHY,
     )
 )

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 from ...domain.delivery import How, ReplicaState
 from ...domain.rollout import SEQUENCE
 from ...errors import Interrupted, PodiumError
+from ..environment import settings
 from ..environment.healing import heal
 from ..environment.history import EnvironmentHistory
 from . import analysis, verify
+from .restart import restart_replica
 from .shift import shift_traffic
 from .strategies import FULL_SHARE, stages
 
@@ -52,9 +54,14 @@ def note_before(rollout: Rollout) -> None:
 
 
 def start(rollout: Rollout) -> None:
-    """Starts the replicas that are missing, beside those that serve."""
+    """Starts the replicas that are missing, beside those that serve, and replaces those of the version that run with
+    other settings than podium.yaml's, one after the other."""
     for number in rollout.runtime.missing(rollout.version):
         rollout.runtime.lifecycle.start(rollout.version, number, rollout.deployment.digest)
+    # A rollback is in a hurry: it takes its replicas as they are, and a repair replaces them later.
+    if rollout.deployment.how is not How.ROLLBACK:
+        for row in settings.stale(rollout.runtime, rollout.version):
+            restart_replica(rollout.runtime, row, keep=False)
     # A rollback is in a hurry: its replicas have all of the CPU.
     if rollout.deployment.how is How.PROMOTE and rollout.moves_aliases and rollout.state.new_replicas:
         rollout.alias_process.prepare()

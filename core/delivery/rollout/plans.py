@@ -13,7 +13,7 @@ from ...domain.project import Environment, Project
 from ...domain.verdicts import Verdict, worst
 from ...errors import NotFound, UsageError
 from ...journal import Journal
-from ..environment import front, history
+from ..environment import front, history, settings
 from ..environment.ending import runs
 from ..environment.history import EnvironmentHistory
 from ..environment.lock import lock_name
@@ -331,6 +331,13 @@ def _steps(runtime: EnvironmentRuntime, how: How, number: int, past: Environment
         beside = "" if past.stopped else " beside what serves"
         steps.append(f"start {missing} replica{'s' * (missing > 1)} of version {number}{beside}")
         steps.append("wait until they are healthy, and have each predict")
+    stale = [] if how is How.ROLLBACK else settings.stale(runtime, number)
+    if stale:
+        keys = ", ".join(dict.fromkeys(key for row in stale for key in settings.changed(runtime, row)))
+        steps.append(
+            f"replace {len(stale)} replica{'s' * (len(stale) > 1)} of version {number}, one after the other: started"
+            f" with another {keys}"
+        )
     steps += ["start the proxy"] if past.stopped else []
     if serving != number:
         steps.append(_shift_words(config, how, number, taken_over=_taken_over(runtime, number)))
@@ -368,6 +375,8 @@ def _expected(runtime: EnvironmentRuntime, how: How, number: int, past: Environm
     seconds = _WARM_SECONDS
     if runtime.missing(number):
         seconds += (past.start_seconds or _START_SECONDS) + _before(runtime, number)[0]
+    if how is not How.ROLLBACK:
+        seconds += len(settings.stale(runtime, number)) * (past.start_seconds or _START_SECONDS)
     strategy = runtime.environment.strategy
     if how is not How.ROLLBACK and _taken_over(runtime, number):
         seconds += strategy.interval * len(strategy.weights) if strategy.kind == "canary" else 1.0

@@ -10,7 +10,7 @@ from ...domain.delivery import Deployment, Replica, ReplicaState
 from ...domain.models import CHAMPION
 from ...domain.repair import Difference, DifferenceKind, Severity
 from ...domain.text.format import count
-from ..environment import front
+from ..environment import front, settings
 from ..environment.history import EnvironmentHistory, carries
 from ..environment.lifecycle import noted
 from ..environment.registry_view import RegistryView
@@ -105,6 +105,17 @@ def _replicas(
                 DifferenceKind.MISSING, runtime.name, text, Severity.WARNING if ready else Severity.PROBLEM, repair
             ),
         )
+    found += [
+        Difference(
+            DifferenceKind.SETTINGS,
+            row.id,
+            f"{row.id} was started with another {', '.join(keys)} than podium.yaml has now",
+            Severity.WARNING,
+            f"replace {row.id}",
+        )
+        for row in ready
+        if (keys := settings.changed(runtime, row))
+    ]
     for version in sorted({row.version for row in replicas if row.weight and row.version != serving}):
         text = (
             f"version {version} takes traffic, and the ledger says"
