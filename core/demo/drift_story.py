@@ -55,6 +55,7 @@ class DriftDemo(Demo):
         self._told = Months(CHANGE)
         self._loop: LoopEntry | None = None
         self._over = False
+        self._retrained: DemoResult | None = None
 
     @property
     def watch(self) -> Watch:
@@ -108,7 +109,7 @@ class DriftDemo(Demo):
         git(self.directory, "commit", "--quiet", "--all", "--message", "Ring above what August has by chance")
         interval = f"{fmt.number(check.value_low)} … {fmt.number(check.value_high)}"
         yield DemoEvent(EventKind.DONE, f"{monitor.measure} of August: {fmt.number(check.value)} ({interval})")
-        words = f"by chance, one window of {rows:,} flights in {WINDOWS} would be above {limit:.4f} in August"
+        words = f"by chance one window in {WINDOWS}, of {rows:,} flights of August, is above {limit:.4f}"
         yield DemoEvent(EventKind.DONE, f"{words}: {ALARM} rings there")
 
     # Day by day
@@ -211,6 +212,7 @@ class DriftDemo(Demo):
         yield from self._rows(number)
         yield from self._verdicts(ended)
         serving = self.cockpit.environments.get(ENVIRONMENT).serving
+        outcome = f"v{serving} serves"
         if ended.state is RunState.SUCCEEDED:
             words = f"version {serving} has all traffic on {self._told.today}"
             yield DemoEvent(
@@ -219,7 +221,9 @@ class DriftDemo(Demo):
             self._told.labels = 0  # what is measured from here on is measured of the new version
         else:
             yield DemoEvent(EventKind.BAD, f"the retraining ended without a delivery: version {serving} serves on")
-        self._result("retraining", f"v{serving} serves", ended)
+            outcome = f"no delivery, {outcome} on"
+        seconds = ended.ended - ended.started if ended.ended is not None and ended.started is not None else None
+        self._retrained = DemoResult("retraining", outcome, seconds)
         yield DemoEvent(EventKind.CHAPTER, "The days after it")
 
     def _rows(self, number: int) -> Iterator[DemoEvent]:
@@ -244,6 +248,8 @@ class DriftDemo(Demo):
 
     def _afterwards(self) -> Iterator[DemoEvent]:
         self.results.extend(self._told.alarm_results(ALARM))
+        if self._retrained is not None:
+            self.results.append(self._retrained)
         if self._loop is None or self._loop.run is None:
             return
         yield DemoEvent(EventKind.CHAPTER, "Did it help?")

@@ -41,8 +41,15 @@ def measure(moment: Moment) -> Measurement:
         p_value=found.p_value,
         columns=(*found.columns, *_absent(moment.monitor, before)),
         warnings=warnings_of(moment.monitor, reference, window),
-        message=f"{found.column} is the farthest from {reference.words}",
+        message=_words(found, reference),
     )
+
+
+def _words(found: Compared, reference: Reference) -> str:
+    """Says which column stands for all: by a rate of false alarms that need not be the farthest one."""
+    if found.critical is None:
+        return f"{found.column} is the farthest from {reference.words}"
+    return f"{found.column} is the least likely by chance, beside {reference.words}"
 
 
 def sides(moment: Moment) -> tuple[Reference, Window]:

@@ -103,7 +103,7 @@ def test_a_shift_is_beyond_what_the_reference_shows_by_chance_and_the_same_rows_
     capture(tmp_path, rows(700, shift=0.8, seed=3), ago=1.0)
     wild = measure(project, journal)
     assert wild.value is not None and wild.critical is not None and wild.value > wild.critical
-    assert wild.p_value is not None and wild.p_value < 1e-4 and wild.message.startswith("hour is the farthest")
+    assert wild.p_value is not None and wild.p_value < 1e-4 and wild.message.startswith("hour is the least likely")
     (hour, origin) = wild.columns
     assert hour.critical == wild.critical and origin.value is not None and origin.critical is not None
     assert origin.value < origin.critical
@@ -136,6 +136,7 @@ def test_without_a_rate_the_farthest_column_counts_and_nothing_is_resampled(
     capture(tmp_path, rows(200, shift=2.0))
     found = measure(project, journal)
     assert found.value == max(each.value or 0.0 for each in found.columns)
+    assert found.message == "hour is the farthest from train.csv"
     assert (found.critical, found.p_value) == (None, None) and not (project.state / nulls.DIRECTORY).exists()
 
 
