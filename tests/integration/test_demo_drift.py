@@ -3,6 +3,7 @@ not before. Takes some minutes."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from podium.core.cockpit import Cockpit
 
@@ -32,6 +34,15 @@ def read(directory: Path, *arguments: str) -> Any:
         timeout=scaled(60),
     )
     return json.loads(done.stdout)
+
+
+def sent_by(pid: int) -> list[psutil.Process]:
+    """Returns the process that sends the flights, which runs in the project's directory and does not name it."""
+    found: list[psutil.Process] = []
+    for child in psutil.Process(pid).children():
+        with contextlib.suppress(psutil.Error):
+            found += [child] if "autumn.py" in child.cmdline() else []
+    return found
 
 
 @pytest.mark.timeout(600)
@@ -85,7 +96,7 @@ def test_ctrl_c_between_two_days_leaves_nothing_running(tmp_path: Path) -> None:
         for line in process.stderr:
             if "only quality-fell starts" in line:
                 break
-        wait_until(lambda: any("autumn.py" in line for line in _mentioned(directory)), 60, what="the flights are sent")
+        (flights,) = wait_until(lambda: sent_by(process.pid), 60, what="the flights are sent")
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=scaled(60))
     finally:
@@ -93,4 +104,5 @@ def test_ctrl_c_between_two_days_leaves_nothing_running(tmp_path: Path) -> None:
             process.kill()
     assert process.returncode == 130, told
     assert "stopped: the traffic, the agent" in told
+    assert not flights.is_running()
     wait_until(lambda: not _mentioned(directory), 15, what="nothing is left of it")
