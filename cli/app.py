@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("project", "doctor", "Check the project, its state and this machine."),
     "adopt": ("project", "adopt", "Make a copy of a project one of its own."),
     "trust": ("project", "trust", "Let a server have the credentials that this project sends it."),
+    "unlock": ("project", "unlock", "Break the lock of a machine that is gone."),
     "validate": ("project", "validate", "Check podium.yaml."),
     "config": ("project", "config", "Print the configuration's schema, or its values."),
     "run": ("runs", "run", "Run a pipeline and follow it."),

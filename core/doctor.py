@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _PACKAGES = ("mlflow", "textual", "typer", "uvicorn", "httpx", "PyYAML")
 _LOW_SPACE_BYTES = 1 << 30  # bytes: less than this and the next model may not fit
 _MIN_SPACE_BYTES = 100 << 20
+_REPAIRED = "the agent is at it; `podium watch --status` says what it cannot do, `podium repair` does it now"
 
 
 class ExaminedProject(Protocol):
@@ -316,7 +317,14 @@ def _locks(project: ExaminedProject) -> Iterator[Finding]:
         )
     held = project.journal.locks.all()
     for holder in held:
-        if holder.alive:
+        if holder.elsewhere:
+            yield Finding(
+                Health.WARNING,
+                "locks",
+                f"{holder.name} is locked by {holder}, where nobody can look from here",
+                f"if that machine is gone: podium unlock '{holder.name}' --why …",
+            )
+        elif holder.alive:
             yield _ok("locks", f"{holder.name} is locked by {holder}")
         else:
             yield Finding(
@@ -418,6 +426,7 @@ def _certificates(project: ExaminedProject) -> Iterator[Finding]:
 
 
 def _environments(project: ExaminedProject) -> Iterator[Finding]:
+    agent = project.journal.agent.status().alive
     for status in _statuses(project):
         if status.serving is not None and not status.replicas and not status.proxy_alive:
             by = f" by {status.stopped.who}" if status.stopped is not None else ""
@@ -431,14 +440,14 @@ def _environments(project: ExaminedProject) -> Iterator[Finding]:
                 Health.WARNING,
                 status.name,
                 difference.words,
-                "start the agent, which repairs it (`podium watch --daemon`), or deploy again",
+                _REPAIRED if agent else "start the agent, which repairs it (`podium watch --daemon`), or deploy again",
             )
         if status.serving is not None and not status.proxy_alive:
             yield Finding(
                 Health.PROBLEM,
                 status.name,
                 f"v{status.serving} should serve, but the proxy is not running",
-                "podium watch --daemon",
+                _REPAIRED if agent else "podium watch --daemon",
             )
         elif not status.differences:
             yield _ok(

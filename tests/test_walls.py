@@ -54,7 +54,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("alerts",),
     ("infra", "retention"),
     ("run_plans",),
-    ("changes", "adoption"),
+    ("changes", "adoption", "unlock"),
     ("feedback",),
     ("hosting",),
     ("triggers", "backup"),

@@ -14,7 +14,7 @@ from ...core.domain.watching import Health
 from ...core.errors import ConfigError
 from ..interaction.apply import without_a_run
 from ..interaction.confirm import agree
-from ..options import DryRun, Output, Yes
+from ..options import DryRun, Output, Why, Yes
 from ..session import command, start
 from ..text import diagnostics, output, shapes
 from ..text.output import Column, Format
@@ -139,6 +139,31 @@ def trust(
     """
     noted = cockpit.project.name_server(address)
     diagnostics.note(f"{clean(noted)} may get credentials from {clean(str(cockpit.home))}", style="green")
+    return diagnostics.DONE
+
+
+def unlock(
+    cockpit: Cockpit,
+    name: Annotated[str, typer.Argument(help="What is locked, as `podium doctor` names it.")],
+    why: Why = "",
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    output_format: Output = Format.TABLE,
+) -> int:
+    """Break a lock whose holder was on a machine that is gone. One whose holder is known to be dead breaks by itself.
+
+    \b
+    Example:
+      podium unlock 'environment production' --why "build-2 burned down"
+    """
+    plan = cockpit.project.plan_unlock(name)
+    if (done := without_a_run(plan, shapes.plan(plan), output_format, dry_run=dry_run)) is not None:
+        return done
+    agree(plan, yes=yes, confirm="")
+    cockpit.project.unlock(plan, why)
+    if output_format is Format.JSON:
+        output.document(shapes.plan(plan))
+    diagnostics.note(f"{clean(name)} is free", style="green")
     return diagnostics.DONE
 
 

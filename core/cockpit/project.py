@@ -79,6 +79,22 @@ class ProjectFiles:
 
         return name(self._opened.home, address)
 
+    def plan_unlock(self, name: str) -> Plan:
+        """Returns the plan that takes a lock from its holder. Raises NotFound if nothing of that name is locked."""
+        from ..unlock import plan
+
+        self._opened.require_own()
+        return plan(self._opened.journal, name)
+
+    def unlock(self, plan: Plan, why: str = "") -> None:
+        """Applies that plan. Raises Refused while the holder runs on this machine."""
+        from ..changes import ensure_agreed
+        from ..unlock import unlock
+
+        self._opened.require_own()
+        ensure_agreed(plan)
+        unlock(self._opened.journal, plan, why)
+
     def needs(self, environments: Iterable[EnvironmentStatus]) -> Sequence[Need]:
         """Returns everything that needs a person's attention, the most urgent first. `environments` is the result of
         `environments.list()`, which the caller already has."""

@@ -62,6 +62,13 @@ class LockHolder(Frozen):
             return _guarded(self.guard)
         return where is not ProcessLocation.EARLIER_BOOT
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it runs where nobody can look from here: the lock is never broken by itself."""
+        where = self.machine.seen_from(here())
+        known = where in (ProcessLocation.HERE, ProcessLocation.EARLIER_BOOT)
+        return not known and not (where is ProcessLocation.ANOTHER_CONTAINER and self.guard)
+
     def __str__(self) -> str:
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.at))
         return f"{self.who} since {since}{f' ({self.why})' if self.why else ''}, process {self.pid} on {self.host}"
@@ -123,6 +130,7 @@ class Locks:
                 hint=(
                     f"Wait until it is done; `podium ps` shows what. If process {held.pid} {where} is stuck, end it:"
                     " the lock goes with it."
+                    + (f" If {held.host} is gone: podium unlock '{name}'." if held.elsewhere else "")
                 ),
             )
         self._audit.add(who, "lock broken", name, f"its holder is gone: {held}")
