@@ -16,6 +16,7 @@ from ..errors import Refused
 from ..identity.machine import Machine, ProcessLocation, here
 from ..identity.processes import alive
 from .sqlite.database import Database, Row
+from .sqlite.rows import names_damage
 from .values import Values
 
 # Seconds without a heartbeat (the agent writes one a second) after which it counts as not answering.
@@ -134,7 +135,7 @@ class Agent:
         if self._database.borrowed is not None:
             return []  # those of the original's agent
         found = Values(self._database).all(_TROUBLES)
-        told = [Trouble(key.removeprefix(_TROUBLES), **json.loads(value)) for key, value in found.items()]
+        told = [_trouble((key, value)) for key, value in found.items()]
         return sorted(told, key=lambda each: each.at or 0.0)
 
     def trouble(self, text: str) -> None:
@@ -148,6 +149,12 @@ class Agent:
         return _held(row) if row else None
 
 
+@names_damage("the agent's trouble")
+def _trouble(row: Row) -> Trouble:
+    return Trouble(str(row[0]).removeprefix(_TROUBLES), **json.loads(row[1]))
+
+
+@names_damage("the agent's process", times=(1, 3))
 def _held(row: Row) -> _AgentRow:
     pid, started, who, heartbeat, host, machine, boot, namespace = row
     return _AgentRow(pid, started, who, heartbeat, Machine(host, machine, boot, namespace))

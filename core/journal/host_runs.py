@@ -9,6 +9,7 @@ from typing import Any
 
 from ..domain.hosts import CiApproval, CiRun, CiState, HostState, RateLimit
 from .sqlite.database import Database, Row
+from .sqlite.rows import names_damage
 from .values import Values
 
 _STATE = "host "
@@ -89,6 +90,7 @@ _WORST = (
 )
 
 
+@names_damage("the CI runs of")
 def _seen(row: Row) -> Seen:
     body: dict[str, Any] = json.loads(row[1])
     body["state"] = CiState(body["state"])

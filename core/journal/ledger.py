@@ -11,6 +11,7 @@ from ..domain.delivery import Deployment, DeploymentState, How
 from ..errors import NotFound
 from . import telling
 from .sqlite.database import Database, Row
+from .sqlite.rows import names_damage
 
 _COLUMNS = (
     'id, environment, how, state, model, to_version, from_version, at, who, why, run_id, "commit", digest, strategy,'
@@ -23,6 +24,7 @@ _RECENT = (
 )
 
 
+@names_damage("deployment", times=(7, 16))
 def _deployment(row: Row) -> Deployment:
     fields = list(row)
     fields[2], fields[3], fields[14], fields[18] = (

@@ -19,6 +19,7 @@ from typing import Any
 from ..domain.outbox import Backlog, Message, MessageState
 from ..errors import Interrupted, NotFound, PodiumError, UsageError
 from .sqlite.database import Database, Row
+from .sqlite.rows import names_damage
 
 # Seconds between attempts: the first pause, doubled each time up to the longest; half of each is drawn by lot, so that
 # several do not come back at once.
@@ -260,6 +261,7 @@ def deliver(
     return count
 
 
+@names_damage("message")
 def _message(row: Row) -> Message:
     fields = [*row]
     fields[4], fields[8] = json.loads(row[4]), MessageState(row[8])

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ..domain.delivery import Replica, ReplicaState
 from .sqlite.database import Database, Row
+from .sqlite.rows import names_damage
 
 _COLUMNS = (
     "id, environment, version, slot, port, state, pid, pid_started, weight, restarts, started, digest, message,"
@@ -13,6 +14,7 @@ _COLUMNS = (
 )
 
 
+@names_damage("replica")
 def _replica(row: Row) -> Replica:
     fields = list(row)
     fields[5] = ReplicaState(row[5])

@@ -15,6 +15,7 @@ from ..domain.runs import Approval, Run, RunState, Trigger
 from ..errors import NotFound
 from . import telling
 from .sqlite.database import Database, Row
+from .sqlite.rows import names_damage
 
 _COLUMNS = (
     'id, kind, name, state, "trigger", who, created, why, "commit", branch, dirty, params, jobs, workspace, '
@@ -24,6 +25,7 @@ ACTIVE = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
 _SEARCHED = ("name", "who", "why", '"commit"', "branch", "message", "params")
 
 
+@names_damage("run", times=(6, 14, 15))
 def _run(row: Row) -> Run:
     fields = list(row)
     fields[1], fields[3], fields[4], fields[10] = str(row[1]), RunState(row[3]), Trigger(row[4]), bool(row[10])

@@ -10,6 +10,7 @@ from typing import Any
 from ..domain.runs import Step, StepState
 from ..errors import NotFound
 from .sqlite.database import Database, Row
+from .sqlite.rows import names_damage
 
 _COLUMNS = (
     'run_id, name, position, state, needs, uses, command, attempt, cached, origin, "key", exit_code, started, ended,'
@@ -18,6 +19,7 @@ _COLUMNS = (
 _FIELDS = frozenset(Step.__dataclass_fields__) - {"run_id", "name"}
 
 
+@names_damage("a step of run", times=(12, 13))
 def _step(row: Row) -> Step:
     fields = list(row)
     fields[3], fields[8] = StepState(row[3]), bool(row[8])

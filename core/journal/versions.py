@@ -11,6 +11,7 @@ from ..domain.models import MetricPoint, Model, Version
 from ..domain.verdicts import Verdict
 from . import telling
 from .sqlite.database import Database, Row
+from .sqlite.rows import names_damage
 
 _COLUMNS = (
     'model, version, created, status, aliases, mlflow_run, source, "commit", run_id, digest, verdict, metrics, params,'
@@ -24,11 +25,18 @@ MIN_COMMIT_LENGTH = 7
 _MAX_NUMBER = 1 << 63
 
 
+@names_damage("version", key=1, times=(2,))
 def _version(row: Row) -> Version:
     fields = list(row)
-    fields[4], fields[10] = tuple(json.loads(row[4])), Verdict(row[10]) if row[10] else None
+    fields[4], fields[10] = _aliases((row[1], row[4])), Verdict(row[10]) if row[10] else None
     fields[11:14] = (json.loads(column) for column in row[11:14])
     return Version(*fields)
+
+
+@names_damage("version")
+def _aliases(row: Row) -> tuple[str, ...]:
+    """Returns the aliases of (number, column)."""
+    return tuple(json.loads(row[1]))
 
 
 def _row(one: Version) -> Row:
@@ -108,7 +116,7 @@ class Versions:
         rows = self._database.all(
             "SELECT version, aliases FROM versions WHERE model = ? AND aliases <> '[]' ORDER BY version DESC", (model,)
         )
-        return {alias: version for version, written in rows for alias in json.loads(written)}
+        return {alias: version for version, written in rows for alias in _aliases((version, written))}
 
     def count(self, model: str) -> int:
         """Returns how many versions of the model the registry has."""
@@ -151,7 +159,7 @@ class Versions:
         )
         found: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
         for commit, version, aliases in rows:
-            found.setdefault(commit, []).append((version, tuple(json.loads(aliases))))
+            found.setdefault(commit, []).append((version, _aliases((version, aliases))))
         return found
 
     def some(self, model: str, numbers: Iterable[int]) -> list[Version]:
@@ -170,7 +178,8 @@ class Versions:
         for name, version, written in self._database.all(
             "SELECT model, version, aliases FROM versions WHERE aliases <> '[]'"
         ):
-            aliases.setdefault(name, {}).update(dict.fromkeys(json.loads(written), version))
+            for alias in _aliases((version, written)):
+                aliases.setdefault(name, {})[alias] = version
         rows = self._database.all(
             "SELECT name, count(version), max(version), models.updated FROM models LEFT JOIN versions ON model = name"
             " GROUP BY name ORDER BY name"

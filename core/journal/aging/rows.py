@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...domain.frozen import Frozen
-from ..sqlite.database import Database
+from ..sqlite.database import Database, Row
+from ..sqlite.rows import names_damage
 
 _FINISHED = "state IN ('succeeded', 'failed', 'cancelled', 'interrupted')"
 _MORE_REPORTS = 5
@@ -31,6 +32,12 @@ class FinishedRun(Frozen):
     def interrupted(self) -> bool:
         """Whether `podium resume` is what is expected next."""
         return self.state == "interrupted"
+
+
+@names_damage("the answer to")
+def _time(row: Row) -> float:
+    """Returns the time of (statement, column)."""
+    return float(row[1])
 
 
 class Rows:
@@ -142,4 +149,4 @@ class Rows:
         ):
             row = self._database.one(sql)
             if row is not None:
-                yield float(row[0])
+                yield _time((sql, row[0]))

@@ -9,6 +9,7 @@ from typing import Any
 from ...domain.monitoring import AlertEvent
 from ...errors import NotFound
 from ..sqlite.database import Database, Row
+from ..sqlite.rows import names_damage
 
 MAX_EVENTS = 10_000
 _EVENT = "id, name, environment, monitor, state, at, value, message, body"
@@ -58,6 +59,7 @@ class Alerts:
         return int(row[0] or 0) if row else 0
 
 
+@names_damage("the alert")
 def _event(row: Row) -> AlertEvent:
     *fields, body = row
     kept: dict[str, Any] = json.loads(body)

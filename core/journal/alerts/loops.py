@@ -9,6 +9,7 @@ from typing import Any
 from ...domain.monitoring import LoopEntry, LoopState
 from ...errors import NotFound
 from ..sqlite.database import Database, Row
+from ..sqlite.rows import names_damage
 
 MAX_ENTRIES = 10_000
 _COLUMNS = "id, alert, environment, pipeline, episode, at, state, body"
@@ -80,6 +81,7 @@ class Loops:
         return mode, values
 
 
+@names_damage("the loop")
 def _entry(row: Row) -> LoopEntry:
     number, alert, environment, pipeline, episode, at, state, body = row
     kept: dict[str, Any] = json.loads(body)
