@@ -21,11 +21,10 @@ def judged(project: Project, journal: Journal, entry: LoopEntry, now: float) -> 
     """Returns an entry that has delivered with what is known of it at `now`, in seconds since the epoch; the same one
     while nothing is."""
     delivered = entry.ended or entry.at
-    current = journal.ledger.current(entry.environment)
-    if current is None or current.to_version != entry.version:
-        instead = f", version {current.to_version} serves" if current is not None else ""
-        return _said(entry, LoopState.DID_NOT_HELP, f"version {entry.version} does not serve any more{instead}")
     ended = _alert_ended(journal, entry)
+    replaced = _replaced(journal, entry, ended)
+    if replaced:
+        return _said(entry, LoopState.DID_NOT_HELP, replaced)
     if ended is not None and ended <= delivered:
         return _said(entry, LoopState.ENDED, "the alert had ended before the delivery: it is no proof of anything")
     if ended is not None:
@@ -52,6 +51,16 @@ def _alert_ended(journal: Journal, entry: LoopEntry) -> float | None:
     """Returns when the alert ended, in seconds since the epoch; None if it still fires."""
     events = journal.alerts.recent(1000, name=entry.alert)
     return next((each.at for each in events if each.episode == entry.episode and each.state == "resolved"), None)
+
+
+def _replaced(journal: Journal, entry: LoopEntry, ended: float | None) -> str:
+    """Returns in words that the version does not serve any more; empty if it does, or if the alert had `ended` before
+    another one was deployed, such as while no agent ran."""
+    current = journal.ledger.current(entry.environment)
+    if current is not None and (current.to_version == entry.version or (ended is not None and ended <= current.at)):
+        return ""
+    instead = f", version {current.to_version} serves" if current is not None else ""
+    return f"version {entry.version} does not serve any more{instead}"
 
 
 def _measured(journal: Journal, entry: LoopEntry, delivered: float) -> bool:

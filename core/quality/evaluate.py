@@ -26,6 +26,7 @@ from .metric_checks import bounds, comparison
 from .metrics import Unmeasurable, measure, usual
 from .model_process import ModelProcess
 from .own.functions import Functions
+from .reasons import told
 from .subjects import Fetch, GateData, JudgedModel, Locate, answered, have_room_for_two, read_data, start
 
 _KINDS: Mapping[str, Callable[[Check, CheckInputs], Sequence[CheckResult]]] = {
@@ -64,8 +65,7 @@ def evaluate(
             asked = _Asked(project, gate, candidate, champion, champion_problem, locate)
             bench = _bench(asked, fetch, running, log)
         except Unmeasurable as error:
-            message = f"{error.message}. {error.hint}".rstrip(". ") + "."
-            failed = _masked(CheckResult("measurement", Verdict.ERROR, message), project)
+            failed = _masked(CheckResult("measurement", Verdict.ERROR, told(error)), project)
             return _report(gate, candidate, champion, (failed,), started, run_id, None)
         checks: list[CheckResult] = []
         for check in gate.checks:
@@ -188,7 +188,7 @@ def _results(check: Check, bench: CheckInputs) -> Sequence[CheckResult]:
         found = [*bounds(replace(check, compare=""), bench)] if limited or not check.compare else []
         return [*found, *comparison(check, bench)] if check.compare else found
     except Unmeasurable as error:
-        return (CheckResult(name_of(check), Verdict.ERROR, f"{error.message}. {error.hint}".rstrip(". ") + "."),)
+        return (CheckResult(name_of(check), Verdict.ERROR, told(error)),)
 
 
 def _masked(result: CheckResult, project: Project) -> CheckResult:

@@ -23,6 +23,7 @@ from .bootstrap import RESAMPLES, SEED, interval
 from .checks import CheckInputs
 from .limits import limit_words
 from .metrics import ModelAnswers, Unmeasurable, asked, measure
+from .reasons import told
 from .slices import Slice, not_judged, slices_by
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ def _judged(check: Check, bench: CheckInputs, column: str) -> CheckResult:
     try:
         return _by(check, bench, column)
     except Unmeasurable as error:
-        words = f"{error.message}. {error.hint}".rstrip(". ") + "."
-        return CheckResult(f"{check.fairness} by {column}", Verdict.ERROR, words)
+        return CheckResult(f"{check.fairness} by {column}", Verdict.ERROR, told(error))
 
 
 def _by(check: Check, bench: CheckInputs, column: str) -> CheckResult:

@@ -1,13 +1,20 @@
-"""Why something failed, in one line: the part of an error's message that says it."""
+"""Why something failed, in one line: the part of an error's message that says it, or a message with its hint."""
 
 from __future__ import annotations
 
 from ..domain.text import one_line
+from ..errors import PodiumError
 
 _MAX_LETTERS = 400
 _MAX_WHOLE = 1 << 16
 # How much of a longer message's beginning is kept; the rest is its end, where libraries put the reason.
 _BEGINNING = 120
+
+
+def told(error: PodiumError) -> str:
+    """Returns an error's message and hint as sentences."""
+    hint = error.hint if error.hint.startswith("podium ") else error.hint[:1].upper() + error.hint[1:]
+    return f"{error.message}. {hint}".rstrip(". ") + "."
 
 
 def reason(error: BaseException) -> str:

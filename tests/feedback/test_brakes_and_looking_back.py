@@ -157,17 +157,21 @@ def test_an_alert_that_ended_before_the_delivery_proves_nothing(delivered: Scene
     assert delivered.entry.state is LoopState.ENDED and "before the delivery" in delivered.entry.why
 
 
-def test_a_version_that_was_taken_back_did_not_help(delivered: Scene) -> None:
+@pytest.mark.parametrize("over", [False, True])
+def test_a_version_that_was_taken_back_did_not_help_if_the_alert_went_on(delivered: Scene, over: bool) -> None:
     from podium.core.domain.delivery import DeploymentState, How
 
+    if over:  # before the rollback, which is of now
+        delivered.measure(0.0, 360)
     row = delivered.journal.ledger.begin(
         environment="production", how=How.ROLLBACK, model="shop", to_version=4, from_version=5, who="anna"
     )
     delivered.journal.ledger.finish(row.id, DeploymentState.SUCCEEDED)
     delivered.look(302)
     assert (delivered.entry.state, delivered.entry.why) == (
-        LoopState.DID_NOT_HELP,
-        "version 5 does not serve any more, version 4 serves",
+        (LoopState.HELPED, "the alert ended 1m00s after the delivery")
+        if over
+        else (LoopState.DID_NOT_HELP, "version 5 does not serve any more, version 4 serves")
     )
 
 

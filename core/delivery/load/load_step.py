@@ -12,6 +12,7 @@ from ...domain.project import Check
 from ...domain.text.format import count, milliseconds
 from ...domain.verdicts import CheckResult, Verdict
 from ...errors import PodiumError, Refused, RunFailed
+from ...quality.reasons import told
 from ..environment import history
 from ..environment.front import own_ways
 from ..environment.runtime import EnvironmentRuntime
@@ -44,7 +45,7 @@ def gate_check(context: StepContext, check: Check, candidate: Version) -> Sequen
     except PodiumError as error:
         if error.exit_code == 130:
             raise
-        return (CheckResult(name, Verdict.ERROR, f"{error.message}. {error.hint}".rstrip(". ") + "."),)
+        return (CheckResult(name, Verdict.ERROR, told(error)),)
 
 
 class _LoadTest:

@@ -13,7 +13,7 @@ from ...errors import Interrupted
 from ..checks import CheckInputs
 from ..metrics import Unmeasurable
 from ..outside.datasets import NoChampion
-from ..reasons import reason
+from ..reasons import reason, told
 from ..subjects import Locate
 from .content import categories, duplicates, missing, ranges
 from .drift import drift
@@ -77,7 +77,7 @@ def _judged(kind: str, rows: Rows) -> Iterator[CheckResult]:
     try:
         yield from _JUDGES[kind](rows)
     except Unmeasurable as error:
-        yield CheckResult(f"data {kind}", Verdict.ERROR, f"{error.message}. {error.hint}".rstrip(". ") + ".")
+        yield CheckResult(f"data {kind}", Verdict.ERROR, told(error))
     except Interrupted:
         raise
     except Exception as error:  # columns of lists and the like, which pandas and numpy refuse in a dozen ways

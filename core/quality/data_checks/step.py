@@ -14,6 +14,7 @@ from ...logs.masking import masked_fields
 from ...registry import open_registry
 from ..metrics import Unmeasurable
 from ..outside.datasets import PREFIX, locator
+from ..reasons import told
 from ..subjects import Locate
 from ..tables import read
 from .judge import judge
@@ -57,7 +58,7 @@ def data_check(context: StepContext) -> Mapping[str, Any]:
             raise Unmeasurable(f"{shown} has no rows")
         checks = judge(spec, frame, target=_target(options, frame), shown=shown, locate=locate)
     except Unmeasurable as error:
-        checks = [CheckResult("data", Verdict.ERROR, f"{error.message}. {error.hint}".rstrip(". ") + ".")]
+        checks = [CheckResult("data", Verdict.ERROR, told(error))]
     checks = [masked_fields(each, context.project.secrets, "name", "message") for each in checks]
     for check in checks:
         context.log(f"{check.verdict:12} {check.name}: {check.message}")

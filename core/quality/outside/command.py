@@ -28,6 +28,7 @@ from ...errors import PodiumError
 from ...logs.masking import masked
 from ..limits import broken_limit, limit_words
 from ..metrics import Unmeasurable
+from ..reasons import told
 
 if TYPE_CHECKING:
     from ...engine.context import StepContext
@@ -59,9 +60,8 @@ def gate_check(context: StepContext, check: Check, candidate: Version) -> Sequen
     except (PodiumError, OSError) as error:
         if isinstance(error, PodiumError) and error.exit_code == 130:
             raise
-        words = f"{error.message}. {error.hint}" if isinstance(error, PodiumError) else str(error)
-        words = masked(words.rstrip(". ") + ".", context.project.secrets)
-        return (CheckResult(f"run {shown}", Verdict.ERROR, words),)
+        words = told(error) if isinstance(error, PodiumError) else f"{error}."
+        return (CheckResult(f"run {shown}", Verdict.ERROR, masked(words, context.project.secrets)),)
     secrets = context.project.secrets
     return [_judged(name, limits, found, secrets) for name, limits in check.command.metrics.items()]
 
@@ -118,14 +118,14 @@ def _task(context: StepContext, spec: CommandCheck, candidate: Version) -> Task:
     """Returns the command as a task. What it is about is told by variables: nothing is put into the shell's line."""
     project, run = context.project, context.run
     gate = project.gates.get(str(context.options.get("gate", "")))
-    told = {
+    about = {
         "PODIUM_MODEL": candidate.model,
         "PODIUM_VERSION": str(candidate.version),
         "PODIUM_MODEL_RUN": candidate.mlflow_run,
         "PODIUM_GATE_DATA": gate.data if gate is not None else "",
     }
     shared = {**environment.threads(spec.cpus, local=True), **environment.fixed(project, run)}
-    env = environment.for_step(shared, run, context.step, "", told)
+    env = environment.for_step(shared, run, context.step, "", about)
     cwd = Path(run.workspace) if run.workspace else project.root
     return Task(
         run.id,

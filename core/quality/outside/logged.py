@@ -17,6 +17,7 @@ from ...errors import PodiumError
 from ...registry import Registry, open_registry
 from ..limits import broken_limit, limit_words
 from ..metrics import Unmeasurable
+from ..reasons import told
 
 if TYPE_CHECKING:
     from ...engine.context import StepContext
@@ -41,7 +42,7 @@ def gate_check(context: StepContext, check: Check, candidate: Version) -> Sequen
     except PodiumError as error:
         if error.exit_code == 130:
             raise
-        return (CheckResult(name, Verdict.ERROR, f"{error.message}. {error.hint}".rstrip(". ") + "."),)
+        return (CheckResult(name, Verdict.ERROR, told(error)),)
     finally:
         registry.close()
 
