@@ -1,6 +1,8 @@
 """A replica of ours beside `mlflow models serve`, each alone in turn, with a load generator in a process of its own.
 
-    python benchmarks/serving.py [--seconds 5] [--rounds 1] [--form both|matrix|table|batches|requests] [--json FILE]
+    python benchmarks/serving.py [--seconds 5] [--rounds 1] [--form FORM] [--json FILE]
+
+FORM: both (all of it), matrix, table, batches, requests, front.
 
 Served: a logistic regression over four columns. Asked for one row, in two forms: `matrix` (`inputs`, no signature:
 the model itself takes a tenth of a millisecond, so the server is what is measured) and `table` (`dataframe_split`
@@ -8,7 +10,8 @@ with a signature: scikit-learn alone takes half a millisecond to look at a DataF
 is measured on asyncio + h11, which is what installing it gives, and on uvloop + httptools, which it uses where they
 happen to be installed; ours on both as well, with metrics and with capture at its default rate of 1 %.
 Last, tables at 32 connections with batches beside the same without, and the matrix with a line kept of every request
-beside the same without.
+beside the same without. Then what the proxy in front costs that knows its clients: tokens and limits, and TLS, each
+beside a plain proxy in front of the same replica.
 
 The generator is wrk where it is on PATH, else asyncio streams in Python, which is said, because it then takes much
 of one core itself. Memory is the resident memory of the whole process tree under load.
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import os
 import re
@@ -34,6 +38,11 @@ from pathlib import Path
 
 import psutil
 from _measuring import Report, free_port, in_turns, mebibytes, parser, per_second
+from podium.core.delivery.environment.certificate import read as read_certificate
+from podium.core.delivery.proxy.front import Front
+from podium.core.delivery.proxy.haproxy import BackendServer, ProxyLayout
+from podium.core.delivery.proxy.proxy import Proxy, of_process
+from podium.core.domain.access.clients import Tls
 
 COLUMNS = ["a", "b", "c", "d"]
 ROW = [5.1, 3.5, 1.4, 0.2]
@@ -41,6 +50,7 @@ BODIES = {
     "matrix": json.dumps({"inputs": [ROW]}),
     "table": json.dumps({"dataframe_split": {"columns": COLUMNS, "data": [ROW]}}),
 }
+TOKEN = "benchmark-" + "x" * 43
 LOOPS = {"asyncio": "h11", "uvloop": "httptools"}
 CONNECTIONS = (1, 8)
 # Ratios to MLflow's, of a matrix and of a table.
@@ -49,6 +59,8 @@ RATE, RATE_ASYNCIO, P99, MEMORY = 2.5, 1.5, 0.1, 0.5
 MANY, BATCH = 32, 3.0
 # Requests/s with a line of every request, in multiples of those without; measured in so many turns at least.
 KEPT, KEPT_ROUNDS = 0.98, 9
+# Requests in a second of CPU through a proxy that asks for tokens and counts, in multiples of a plain one's.
+GUARDED, GUARDED_ROUNDS = 0.97, 9
 START = 300.0  # seconds that a server gets to load its model
 
 
@@ -167,11 +179,12 @@ def our_server(model: Path, loop: str, log: Path, *more: str) -> Server:
     return Server([*command, "--capture-dir", str(log.parent / "capture"), "--capture-rate", "0.01"], port, log, {})
 
 
-def with_wrk(url: str, body: str, connections: int, seconds: float) -> Measured:
+def with_wrk(url: str, body: str, connections: int, seconds: float, **headers: str) -> Measured:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(
             f"wrk.method = 'POST'\nwrk.body = [==[{body}]==]\nwrk.headers['Content-Type'] = 'application/json'\n"
         )
+        script.write("".join(f"wrk.headers['{name}'] = '{value}'\n" for name, value in headers.items()))
         script.flush()
         command = [
             "wrk",
@@ -351,11 +364,84 @@ def requests(report: Report, rounds: int, seconds: float) -> None:
     report.count("matrix, 8 connections, errors", errors[0], 0)
 
 
+def fronts(scratch: Path, port: int) -> dict[str, Proxy]:
+    """Starts proxies of several kinds in front of one replica; each is the two instances of an environment."""
+    tokens = {hashlib.sha256(TOKEN.encode()).hexdigest().upper(): "predict:bench"}
+    asks = Front(asks_tokens=True, guards_metrics=True, tokens=tokens, rate=1e6, connections=100_000)
+    pem, fingerprint = certificate(scratch)
+    shows = Front(certificate=pem, fingerprint=fingerprint)
+    kinds = {"plain": Front(), "tokens": asks, "tls": shows}
+    found: dict[str, Proxy] = {}
+    for name, front in kinds.items():
+        directory = scratch / name
+        directory.mkdir()
+        found[name] = of_process(directory, name)
+        found[name].ensure(ProxyLayout("127.0.0.1", free_port(), (BackendServer("r", port, 100),), front=front))
+    return found
+
+
+def certificate(scratch: Path) -> tuple[str, str]:
+    """Makes a certificate on the curve that most have today; returns it with its key, and its fingerprint."""
+    made = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    paths = ["-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run(["openssl", "req", "-x509", *made, *paths], cwd=scratch, check=True, capture_output=True, timeout=60)
+    found = read_certificate(scratch, Tls("cert.pem", "key.pem", "localhost"))
+    return found.pem, found.fingerprint
+
+
+def guarded(report: Report, rounds: int, seconds: float) -> None:
+    """Requests in a second of the CPU of replica and proxy together, of the matrix, through proxies of several kinds,
+    on connections that stay."""
+    if not shutil.which("wrk"):
+        report.not_measured("through a proxy that asks for tokens", "wrk is not on PATH")
+        return
+    errors = [0]
+    with tempfile.TemporaryDirectory() as made:
+        scratch = Path(made)
+        model = scratch / "model"
+        save(model, "matrix")
+        with our_server(model, "uvloop", scratch / "server.log") as server:
+            proxies = fronts(scratch, int(server.url.rpartition(":")[2]))
+            try:
+
+                def rate(name: str, **headers: str) -> float:
+                    port = re.search(r"bind 127.0.0.1:(\d+)", (scratch / name / "haproxy.cfg").read_text())
+                    assert port is not None
+                    url = f"{'https' if name == 'tls' else 'http'}://127.0.0.1:{port[1]}"
+                    pids = [int(path.read_text()) for path in (scratch / name).glob("haproxy*.pid")]
+                    proof = {"Authorization": f"Bearer {TOKEN}"} if name == "tokens" else {}
+                    before = server.cpu() + used_by(pids)
+                    found = with_wrk(url, BODIES["matrix"], 8, seconds, **proof, **headers)
+                    errors[0] += found.errors
+                    return found.rate * seconds / (server.cpu() + used_by(pids) - before)
+
+                for name in proxies:
+                    rate(name)
+                lasting = {name: lambda name=name: rate(name) for name in proxies}
+                new = {f"{name} new": lambda name=name: rate(name, Connection="close") for name in ("plain", "tls")}
+                found = in_turns({**lasting, **new}, max(rounds, GUARDED_ROUNDS))
+            finally:
+                for proxy in proxies.values():
+                    proxy.stop()
+    show = per_second("requests")
+    report.compare(
+        "through the proxy, with tokens and limits", found["tokens"], "plain", found["plain"], least=GUARDED, show=show
+    )
+    report.compare("through the proxy, with TLS", found["tls"], "plain", found["plain"], show=show)
+    report.compare("the same, a connection for each request", found["tls new"], "plain", found["plain new"], show=show)
+    report.count("through the proxy, errors", errors[0], 0)
+
+
+def used_by(pids: list[int]) -> float:
+    """Returns the seconds of CPU that processes have used."""
+    return sum(used.user + used.system for used in (psutil.Process(pid).cpu_times() for pid in pids))
+
+
 def main() -> int:
     options_of = parser(__doc__)
     options_of.add_argument("--seconds", type=float, default=5.0)
     options_of.add_argument("--rounds", type=int, default=1)
-    options_of.add_argument("--form", choices=(*BODIES, "both", "batches", "requests"), default="both")
+    options_of.add_argument("--form", choices=(*BODIES, "both", "batches", "requests", "front"), default="both")
     options_of.add_argument("--json", type=Path)
     options_of.add_argument("--generate", nargs=4, help=argparse.SUPPRESS)
     options = options_of.parse_args()
@@ -378,6 +464,8 @@ def main() -> int:
         requests(report, options.rounds, seconds)
     if options.form in ("table", "both", "batches"):
         batches(report, options.rounds, seconds)
+    if options.form in ("both", "front"):
+        guarded(report, options.rounds, seconds)
     if options.json:
         options.json.write_text(json.dumps(kept, indent=1))
     return report.end()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from . import plugins
+from .domain.access.roles import Allowed, Role
 from .domain.repair import DifferenceKind
 from .domain.text.format import count, duration, size
 from .domain.watching import Finding, Health
@@ -425,6 +426,20 @@ def _certificates(project: ExaminedProject) -> Iterator[Finding]:
             )
 
 
+def _roles(project: ExaminedProject) -> Iterator[Finding]:
+    """Yields who has a role and is not known on this machine: nobody has it by that name."""
+    from .identity.account import known_account, known_group
+
+    for environment in project.config.environments.values():
+        for role in Role:
+            allowed = environment.who.of(role) or Allowed()
+            strange = [f"account {name}" for name in allowed.accounts if not known_account(name)]
+            strange += [f"group {name}" for name in allowed.groups if not known_group(name)]
+            if strange:
+                words = f"who.{role} names the {', the '.join(strange)}, which this machine does not have"
+                yield Finding(Health.WARNING, environment.name, words, "correct it, or ignore it on other machines")
+
+
 def _environments(project: ExaminedProject) -> Iterator[Finding]:
     agent = project.journal.agent.status().alive
     for status in _statuses(project):
@@ -460,5 +475,5 @@ def _environments(project: ExaminedProject) -> Iterator[Finding]:
 
 _CHECKS: tuple[Callable[[ExaminedProject], Iterable[Finding]], ...] = (
     _python, _plugins, _configuration, _state, _space, _room, _journal, _outbox, _git, _host, _haproxy, _mlflow, _agent,
-    _locks, _ports, _certificates, _environments, _pushes,
+    _locks, _ports, _certificates, _roles, _environments, _pushes,
 )  # fmt: skip

@@ -40,5 +40,25 @@ def in_group(name: str, group: str) -> bool:
         return False
 
 
+def known_account(name: str) -> bool:
+    """Tells whether this machine has an account of that name."""
+    try:
+        import pwd
+
+        return bool(pwd.getpwnam(name))
+    except (ImportError, KeyError):
+        return False
+
+
+def known_group(name: str) -> bool:
+    """Tells whether this machine has a group of that name."""
+    try:
+        import grp
+
+        return bool(grp.getgrnam(name))
+    except (ImportError, KeyError):
+        return False
+
+
 def _plain(text: str) -> str:
     return "".join(letter for letter in text if letter.isprintable())[:100]

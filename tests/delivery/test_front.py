@@ -21,6 +21,9 @@ import httpx
 import pytest
 from podium.core.delivery.environment import front, healing
 from podium.core.delivery.host.paths import INSTANCES
+from podium.core.delivery.proxy.front import own_socket
+from podium.core.delivery.proxy.placement import take_over
+from podium.core.delivery.proxy.proxy import of_process
 from podium.core.delivery.rollout import phases
 from podium.core.delivery.status.status import status
 from podium.core.domain.access.clients import Auth, ClientLimits, Tls, Token, TokenScope
@@ -308,6 +311,21 @@ def test_open_on_purpose_still_keeps_metrics(tmp_path: Path, monkeypatch: pytest
         assert httpx.get(f"{at}/version").status_code == 200 and httpx.get(f"{at}/metrics").status_code == 401
         shown_ = httpx.get(f"{at}/metrics", headers={"Authorization": f"Bearer {prometheus}"})
         assert shown_.status_code == 404
+
+
+def test_a_project_that_was_moved_shows_its_certificate_from_the_new_place(world: Open, tmp_path: Path) -> None:
+    """As `core/adoption/` moves one: the configuration's files are beside it."""
+    world.deploy(1)
+    before, after = world.runtime.directory, tmp_path / "another place"
+    before.rename(after)
+    try:
+        assert take_over(after, before)
+        wait_until(lambda: shown(world.port) == digest(world.pair.certificate), 20)
+        for instance in of_process(after).instances:
+            own = Path(own_socket(instance.placement.socket))
+            assert f"unix@{own} " in instance.placement.config() and own.is_socket()
+    finally:
+        of_process(after).stop()
 
 
 def test_a_plain_environment_becomes_one_in_the_open_without_losing_a_request(

@@ -123,6 +123,17 @@ def test_a_plan_says_so_and_is_not_carried_out(tmp_path: Path) -> None:
     cockpit.close()
 
 
+def test_doctor_names_who_is_not_of_this_machine(tmp_path: Path) -> None:
+    project(tmp_path, f"{{promote: [{ME}, {NOBODY}], stop: {{groups: [{GROUP}, no-such-group]}}}}")
+    cockpit = Cockpit.open(tmp_path)
+    found = [each.message for each in cockpit.project.doctor() if "who." in each.message]
+    assert found == [
+        f"who.promote names the account {NOBODY}, which this machine does not have",
+        "who.stop names the group no-such-group, which this machine does not have",
+    ]
+    cockpit.close()
+
+
 def test_lifting_a_quarantine(tmp_path: Path) -> None:
     project(tmp_path, f"{{lift: [{NOBODY}]}}")
     (tmp_path / ".podium").mkdir(mode=0o700)

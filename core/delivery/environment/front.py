@@ -35,7 +35,7 @@ def front_of(project: Project, journal: Journal, environment: Environment) -> Fr
         clients=auth.clients,
         asks_tokens=auth.tokens,
         guards_metrics=guards,
-        tokens={each.digest: each.words for each in journal.tokens.of(environment.name)} if guards else {},
+        tokens={each.digest.upper(): each.words for each in journal.tokens.of(environment.name)} if guards else {},
         rate=environment.limits.rate,
         connections=environment.limits.connections,
     )
@@ -110,11 +110,9 @@ def differences(runtime: EnvironmentRuntime) -> list[Difference]:
 
 def give_tokens(runtime: EnvironmentRuntime) -> bool:
     """Gives the proxy the tokens of now; tells whether they are in force, as they are not where nothing serves."""
-    layout = runtime.traffic.layout()
-    if not runtime.proxy.alive() or not runtime.proxy.fits(layout):
-        return False
-    runtime.proxy.secure(layout.front)
-    return True
+    front = runtime.traffic.layout().front
+    runtime.proxy.secure(front)
+    return runtime.proxy.asks(front)
 
 
 def own_ways(runtime: EnvironmentRuntime) -> list[str]:

@@ -54,10 +54,10 @@ def heal(runtime: EnvironmentRuntime, *, skip: Collection[str] = ()) -> list[str
 
 def _renew(runtime: EnvironmentRuntime) -> list[str]:
     """Gives the proxy a renewed certificate, and the tokens that were made or removed meanwhile."""
-    layout = runtime.traffic.layout()
-    if layout.front.plain or not runtime.proxy.fits(layout) or runtime.proxy.secured(layout.front):
+    front = runtime.traffic.layout().front
+    if front.plain or runtime.proxy.secured(front):
         return []
-    runtime.proxy.secure(layout.front)
+    runtime.proxy.secure(front)
     return [f"{runtime.name}: the proxy has the certificate and tokens of now"]
 
 

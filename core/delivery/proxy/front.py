@@ -50,7 +50,7 @@ class Front(Frozen):
     guards_metrics: bool = False
     """Whether `/metrics` needs a token of its own."""
     tokens: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Digest of each token -> `SCOPE:NAME`."""
+    """Digest of each token, as HAProxy writes it (in capitals) -> `SCOPE:NAME`."""
     rate: float | None = None
     """The requests a second of one client."""
     connections: int | None = None
@@ -144,7 +144,7 @@ def _connections(front: Front) -> Iterator[str]:
 
 def _proofs(front: Front, instance: int) -> Iterator[str]:
     if front.knows_tokens:
-        found = f"http_auth_bearer,sha2(256),hex,lower,map_str({file_names(instance)[2]})"
+        found = f"http_auth_bearer,sha2(256),hex,map_str({file_names(instance)[2]})"
         yield f"http-request set-var(txn.token) {found}"
     if front.guards_metrics:
         yield from _scope(TokenScope.METRICS, "{ path /metrics }")
@@ -170,9 +170,10 @@ def _scope(scope: TokenScope, asked: str) -> Iterator[str]:
     other = _answer(
         403, "PERMISSION_DENIED", f"This token is not one for {scope.value}.", _challenge("insufficient_scope")
     )
-    yield f"http-request {missing} if {asked} !{known} !{{ http_auth_bearer -m found }}"
-    yield f"http-request {wrong} if {asked} !{known}"
-    yield f"http-request {other} if {asked} !{{ var(txn.token) -m beg {scope.value}: }}"
+    # What a client with the right token passes comes first in each: it is what costs.
+    yield f"http-request {missing} if !{known} {asked} !{{ http_auth_bearer -m found }}"
+    yield f"http-request {wrong} if !{known} {asked}"
+    yield f"http-request {other} if !{{ var(txn.token) -m beg {scope.value}: }} {asked}"
 
 
 def _challenge(error: str = "") -> str:

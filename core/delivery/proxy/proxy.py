@@ -7,6 +7,7 @@ reaches it."""
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -91,12 +92,20 @@ class Instance:
         return False
 
     def secured(self, front: Front) -> bool:
-        """Tells whether the running process has this certificate and these tokens. Raises Unreachable if it does not
-        answer."""
+        """Tells whether the running process has this certificate and these tokens, as far as its configuration asks for
+        any. Raises Unreachable if it does not answer."""
         certificate, _, tokens = file_names(self.number)
-        if front.certificate and not self._shows(certificate, front):
+        if front.certificate and self.names(certificate) and not self._shows(certificate, front):
             return False
-        return not front.knows_tokens or self.runtime.map(tokens) == front.tokens
+        return not self.asks(front) or self.runtime.map(tokens) == front.tokens
+
+    def names(self, file: str) -> bool:
+        """Tells whether the configuration names a file: another one may be wanted by now."""
+        return re.search(rf"[ (]{re.escape(file)}[ )]", self.placement.config()) is not None
+
+    def asks(self, front: Front) -> bool:
+        """Tells whether clients need tokens, as it is wanted and as it is configured."""
+        return front.knows_tokens and self.names(file_names(self.number)[2])
 
     def _shows(self, file: str, front: Front) -> bool:
         """Tells whether the process shows the certificate: the same one, with the same intermediates."""
@@ -106,9 +115,9 @@ class Instance:
         """Gives the running process this certificate and these tokens; no connection is closed. Raises Unreachable if
         it does not take them, and keeps the old ones."""
         certificate, _, tokens = file_names(self.number)
-        if front.knows_tokens:
+        if self.asks(front):
             self.runtime.set_map(tokens, front.tokens)
-        if front.certificate and not self._shows(certificate, front):
+        if front.certificate and self.names(certificate) and not self._shows(certificate, front):
             self.runtime.set_certificate(certificate, front.certificate)
         files = {name: text for name, text in front.files(self.number).items() if self.placement.file(name) != text}
         if files:
@@ -217,8 +226,12 @@ class Proxy:
         return self._patiently(lambda: all(_secured(each, front) for each in self._living()))
 
     def secure(self, front: Front) -> None:
-        """Gives them to every instance that runs, where they fit its configuration."""
+        """Gives them to every instance that runs."""
         self._patiently(lambda: self._each(lambda instance: instance.secure(front), self._living()))
+
+    def asks(self, front: Front) -> bool:
+        """Tells whether every instance runs and asks clients for tokens."""
+        return self.whole() and all(each.asks(front) for each in self.instances)
 
     def own_sockets(self) -> list[PurePath]:
         """Returns the sockets for requests of Podium's own, of each instance that runs."""
