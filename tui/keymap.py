@@ -45,14 +45,20 @@ _NAMED = frozenset(
 _UNSENT = ("ctrl+shift+", "super+", "hyper+", "meta+")
 
 
-def path() -> Path:
-    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+def path() -> Path | None:
+    """Returns where the file is; None for an account that has no home directory."""
+    try:
+        base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    except RuntimeError:
+        return None
     return Path(base) / "podium" / "keys.yaml"
 
 
 def load(file: Path | None = None) -> Keymap:
     """The registry's keys with the person's changes. ConfigError with every problem found."""
     file = file or path()
+    if file is None:
+        return Keymap()
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:

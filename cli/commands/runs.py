@@ -57,6 +57,10 @@ def run(
         ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run every step again, whatever the cache has.")] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Read every input again, whatever its size and times say."),
+    ] = False,
 ) -> int:
     """Run a pipeline and follow it. Ctrl-C cancels the run; a lost terminal does not.
 
@@ -67,7 +71,9 @@ def run(
     """
     name = pipeline or only_pipeline(cockpit)
     given = parameters(param or [])
-    started = cockpit.runs.start(name, params=given, jobs=jobs, why=options.why, commit=commit, fresh=fresh)
+    started = cockpit.runs.start(
+        name, params=given, jobs=jobs, why=options.why, commit=commit, fresh=fresh, verify=verify
+    )
     return follow_run(cockpit, started, options)
 
 

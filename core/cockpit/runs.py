@@ -72,9 +72,10 @@ class Runs:
         why: str = "",
         commit: str | None = None,
         fresh: bool = False,
+        verify: bool = False,
     ) -> Run:
         """Writes a run of `pipeline` into the journal and starts its worker. `commit` runs it in a worktree of that
-        commit; `fresh` ignores the cache."""
+        commit; `fresh` ignores the cache, `verify` reads every input again."""
         from ..engine.submit import submit_pipeline
 
         self._opened.require_own()
@@ -89,6 +90,7 @@ class Runs:
             why=why,
             commit=commit,
             fresh=fresh,
+            verify=verify,
         )
 
     def cancel(self, run_id: int, *, why: str = "") -> None:

@@ -140,6 +140,10 @@ class Section:
     keys: Sequence[Key]
     doc: str = ""
     others: ValueKind | None = None
+    example: str = ""
+    """What to write, for those who know a shorter form from elsewhere."""
+    extensions: str = ""
+    """What keys begin with that are nobody's: places for anchors."""
 
     def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         if node.kind != "map":
@@ -147,13 +151,15 @@ class Section:
                 node,
                 key,
                 f"has to be a mapping, not {article(node)}",
-                f"its keys: {', '.join(each.name for each in self.keys)}",
+                self.example or f"its keys: {', '.join(each.name for each in self.keys)}",
             )
         known = {each.name: each for each in self.keys}
         values: dict[str, Any] = {}
         nodes: dict[str, YamlNode] = {}
         for name, name_node, value in entries(node, key, reader):
             found = known.get(name)
+            if found is None and self.extensions and name.startswith(self.extensions):
+                continue
             if found is None and self.others is None:
                 reader.problem(
                     name_node, join(key, name), f"unknown key `{shorten(name)}`", reader.suggest(name, known)
@@ -177,6 +183,7 @@ class Section:
             **({"description": self.doc} if self.doc else {}),
             "properties": {each.name: {"description": each.doc, **each.kind.schema()} for each in self.keys},
             **({"required": required} if required else {}),
+            **({"patternProperties": {f"^{self.extensions}": {}}} if self.extensions else {}),
             "additionalProperties": self.others is not None,
         }
 

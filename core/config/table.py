@@ -60,4 +60,5 @@ PROJECT = Section(
         ),
     ),
     doc="A Podium project",
+    extensions="x-",
 )

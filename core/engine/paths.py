@@ -42,6 +42,11 @@ def fresh_marker(state: Path, run_id: int) -> Path:
     return run_directory(state, run_id) / "fresh"
 
 
+def verify_marker(state: Path, run_id: int) -> Path:
+    """Returns the file that exists if the run was asked to read every input again."""
+    return run_directory(state, run_id) / "verify"
+
+
 def checked_out_marker(state: Path, run_id: int) -> Path:
     """Returns the file that exists once the run's worktree has all of its commit."""
     return run_directory(state, run_id) / "checked-out"

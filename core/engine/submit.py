@@ -41,13 +41,14 @@ def submit_pipeline(
     commit: str | None = None,
     branch: str = "",
     fresh: bool = False,
+    verify: bool = False,
     alert: Mapping[str, str] | None = None,
     along: Callable[[Run], None] = lambda _: None,
 ) -> Run:
     """Writes a run of the pipeline and starts its worker. With `commit` it runs that commit in its own worktree,
-    otherwise the working tree. `fresh` ignores the cache; `alert` is what `${{ alert.… }}` names; `along` is called in
-    the transaction that writes the run, so that what it writes is there if and only if the run is. Raises NotFound for
-    an unknown pipeline or commit, UsageError for an unknown parameter."""
+    otherwise the working tree. `fresh` ignores the cache, `verify` reads every input again; `alert` is what
+    `${{ alert.… }}` names; `along` is called in the transaction that writes the run, so that what it writes is there if
+    and only if the run is. Raises NotFound for an unknown pipeline or commit, UsageError for an unknown parameter."""
     pipeline = project.pipelines.get(name)
     if pipeline is None and commit is None:
         raise NotFound(
@@ -81,7 +82,7 @@ def submit_pipeline(
         journal.steps.add(run.id, describe_steps(run.id, steps, project.secrets))
         journal.audit.add(who, "run", f"run {run.id} of {name}", why)
         along(run)
-    return _launch(project, journal, run, fresh=fresh)
+    return _launch(project, journal, run, fresh=fresh, verify=verify)
 
 
 def submit_operation(
@@ -249,23 +250,27 @@ def _signal(run: Run, number: signal.Signals) -> None:
 
 
 def _resolve(project: Project, commit: str, branch: str) -> tuple[str, str]:
-    """Returns the commit's hash, and its branch: the one that releases come from, where no other is named and the
-    commit is on it."""
+    """Returns the commit's hash, and its branch: the local one that the commit is named by, else the one that releases
+    come from, where the commit is on it. To be called like that one is not enough: it may have commits of its own."""
     from ..scm import Repository
     from ..scm.refs import release_tip
 
     repository = Repository.open(project.home)
     sha = repository.resolve(commit).sha
     tip = None if branch else release_tip(repository, project.git)
+    if not branch and commit != project.git.branch and repository.branch_tip(commit) == sha:
+        return sha, commit
     return sha, project.git.branch if tip is not None and repository.contains(tip, sha) else branch
 
 
-def _launch(project: Project, journal: Journal, run: Run, *, fresh: bool = False) -> Run:
+def _launch(project: Project, journal: Journal, run: Run, *, fresh: bool = False, verify: bool = False) -> Run:
     """Starts the run's worker. If that is not possible, the run fails with the reason."""
     try:
         paths.prepare_directory(project.state, run.id)
         if fresh:
             paths.fresh_marker(project.state, run.id).touch(mode=0o600)
+        if verify:
+            paths.verify_marker(project.state, run.id).touch(mode=0o600)
         if run.commit and is_isolated(run, project.home):
             keep_commit(project.home, run)
         pid = start_worker(project, journal, run.id)

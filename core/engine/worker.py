@@ -22,10 +22,12 @@ from ..errors import JournalError, PodiumError, Refused
 from ..identity.processes import alive, started_at
 from ..journal import Journal
 from . import paths
+from .graph import PlannedStep
 from .run import checkout, planning
 from .run.forks import forget_credentials, is_alone
 from .run.mlflow_store import prepare_store
 from .run.runner import Runner
+from .run.trust import delivers
 from .signals import Signals
 
 
@@ -98,12 +100,13 @@ class Worker:
 
     def _carry_out(self, run: Run, handed: Project | None) -> tuple[RunState, str]:
         isolated = checkout.is_isolated(run, self._home)
+        notes: list[str] = []
         with self._noting_a_push(run):
             if isolated:
                 project = checkout.check_out(self._home, self._journal, run, handed)
             else:
                 project = checkout.present_project(handed, self._home)
-                run = checkout.note_commit(self._home, self._journal, run, resumed=self._resumed)
+                run = checkout.note_commit(self._home, self._journal, run, notes, resumed=self._resumed)
             steps = planning.plan_steps(self._journal, project, run)
         if is_alone(project, run.name):
             forget_credentials()
@@ -126,7 +129,16 @@ class Worker:
             tidy(project, run)
         if isolated and state is RunState.SUCCEEDED:
             checkout.remove_worktree(self._home, run)
+        if state is RunState.SUCCEEDED:
+            message = "; ".join(filter(None, (message, *self._left_out(steps), *notes)))
         return state, message
+
+    def _left_out(self, steps: Sequence[PlannedStep]) -> list[str]:
+        """Returns which steps that deliver were left out, and why: a release that delivered nothing has succeeded, and
+        says so."""
+        delivering = {step.name for step in steps if delivers(step.spec)}
+        skipped = (step for step in self._journal.steps.of(self._id) if step.state is StepState.SKIPPED)
+        return [f"{step.name} was left out: {step.message}" for step in skipped if step.name in delivering]
 
     @contextmanager
     def _noting_a_push(self, run: Run) -> Generator[None]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import threading
@@ -16,6 +18,7 @@ from ..errors import MissingExtra, PodiumError, Unreachable
 
 TIMEOUT = 30.0
 # Names as they are, and nothing of the repository's own configuration that runs programs behind our back.
+_DUBIOUS = re.compile(r"dubious ownership in repository at '([^'\n]+)'")
 _SETTINGS = (
     "core.quotepath=false",
     "i18n.logOutputEncoding=UTF-8",
@@ -147,9 +150,11 @@ def checked(directory: Path, *arguments: str, timeout: float = TIMEOUT) -> GitRe
 def failure(answer: GitResult, arguments: Sequence[str]) -> PodiumError:
     words = answer.err.removeprefix("fatal: ") or f"exit code {answer.code}"
     if "dubious ownership" in words:
+        found = _DUBIOUS.search(words)
+        directory = found[1] if found else "DIRECTORY"
         return PodiumError(
-            "git refuses this repository: it belongs to another user",
-            hint="git config --global --add safe.directory DIRECTORY",
+            f"git refuses this repository: {directory if found else 'it'} belongs to another user",
+            hint=f"git config --global --add safe.directory {shlex.quote(directory)}",
         )
     if "index.lock" in words or ".lock': File exists" in words:
         return PodiumError(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..domain.watching import WatchedProject, WatchedTogether, WatchState
+from ..errors import UsageError
 from ..identity.machine import here
 from ..identity.processes import alive
 from ..replacing import replace_file
@@ -22,9 +23,14 @@ _UNFIT = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 def folder() -> Path:
-    """Returns the user's state directory of Podium (XDG_STATE_HOME), which may not be there yet."""
+    """Returns the user's state directory of Podium (XDG_STATE_HOME), which may not be there yet. Raises UsageError for
+    an account that has no home directory."""
     named = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(named) if Path(named).is_absolute() else Path.home() / ".local" / "state") / "podium"
+    try:
+        return (Path(named) if Path(named).is_absolute() else Path.home() / ".local" / "state") / "podium"
+    except RuntimeError:
+        hint = "set XDG_STATE_HOME, or HOME, to a directory that may be written to"
+        raise UsageError("this account has no home directory, and its list of projects no place", hint=hint) from None
 
 
 def place(kind: str) -> Path:
@@ -35,7 +41,7 @@ def place(kind: str) -> Path:
 
 def listed() -> tuple[Path, ...]:
     """Returns the projects that are to be watched together, none if there is no list that can be read."""
-    with suppress(OSError, ValueError, TypeError, KeyError):
+    with suppress(OSError, ValueError, TypeError, KeyError, UsageError):
         found: Any = json.loads(place("json").read_text(encoding="utf-8"))
         return tuple(Path(each) for each in found["projects"] if isinstance(each, str))
     return ()

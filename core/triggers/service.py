@@ -16,7 +16,7 @@ from ..config import FILE, variables
 from ..config.own import ENVIRONMENT_FILE, own_variables
 from ..domain.project import Project
 from ..domain.watching import Service
-from ..errors import NotFound, PodiumError, Unreachable
+from ..errors import NotFound, PodiumError, Unreachable, UsageError
 from ..identity.home import home_id
 from ..journal import Journal
 from ..replacing import replace_file
@@ -207,7 +207,11 @@ def _written(project: Project) -> Mapping[str, str]:
 def _directory(system: bool) -> Path:
     if system:
         return SYSTEM_UNITS
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd/user"
+    try:
+        return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd/user"
+    except RuntimeError:
+        hint = "set XDG_CONFIG_HOME, or HOME, to a directory that may be written to"
+        raise UsageError("this account has no home directory, and its units of systemd no place", hint=hint) from None
 
 
 def _read(path: Path) -> str:

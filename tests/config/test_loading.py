@@ -12,7 +12,7 @@ from podium.core.config import find_root, load
 from podium.core.config.variables import looks_secret
 from podium.core.domain.project import AnalysisRule, Batch, Hold, Project
 from podium.core.domain.watching import CANARY_SIGNALS
-from podium.core.errors import UsageError
+from podium.core.errors import ConfigError, UsageError
 from podium.core.telemetry.windows import Window
 
 from tests.plugin_package import package
@@ -409,3 +409,20 @@ def test_batches_are_off_unless_they_are_written(tmp_path: Path, written: str, e
         f"environments:\n  e:\n    port: 5100\n    {written}\n"
     )
     assert load(tmp_path).environments["e"].batch == expected
+
+
+def test_keys_for_anchors_are_nobodys(read: Read) -> None:
+    project = read(
+        "project: x\nx-common: &common {run: train, retries: 2, nobody: knows}\nx-more: [1, {a: b}]\n"
+        "x-step: &step {run: echo, retries: 2}\npipelines: {p: {steps: {a: {<<: *step}}}}\n"
+    )
+    assert project.pipelines["p"].steps["a"].retries == 2
+    with pytest.raises(ConfigError):
+        read("project: x\npipelines: {p: {x-y: 1, steps: {a: {run: a}}}}\n")  # only at the top
+
+
+@pytest.mark.parametrize("written", ["push", "[push]", "[push, pull_request]"])
+def test_the_short_forms_of_other_tools_are_told_the_long_one(read: Read, written: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(f"project: x\npipelines: {{p: {{on: {written}, steps: {{a: {{run: a}}}}}}}}\n")
+    assert [(each.key, "on: {push: main}" in each.hint) for each in caught.value.problems] == [("pipelines.p.on", True)]

@@ -228,3 +228,24 @@ GROUP = """\
 )
 def test_the_line_that_says_why_is_no_ruler_and_no_last_word_of_a_wrapper(output: str, told: str) -> None:
     assert telling_line(output) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("xxx\b\b\byyy", "yyy"),
+        ("abc\b", "abc"),
+        ("|\b/\b-\b\\\bdone", "done"),
+        ("\b\ba", "a"),
+        ("12%\b\b\b99%", "99%"),
+        ("ab\rc\b\b\bd", "d"),
+        ("\x1b[31mab\b\x1b[0mc", "ac"),
+    ],
+)
+def test_backspaces_are_written_over(text: str, plain: str) -> None:
+    assert clean(text) == plain
+    assert parse_sgr(text)[0] == plain
+
+
+def test_colours_stay_with_what_was_not_written_over() -> None:
+    assert parse_sgr("\x1b[31mab\b\x1b[0mc") == ("ac", [(0, 1, Style(foreground=1))])

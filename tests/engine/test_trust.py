@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -221,3 +222,37 @@ def test_a_run_by_hand_of_a_release_commit_has_its_branch(lab: Lab) -> None:
     lab.commit("second")
     run, steps = lab.run(commit="HEAD")
     assert run.branch == "" and steps["show"].state is StepState.SKIPPED
+
+
+def test_a_run_has_the_branch_that_its_commit_was_named_by(lab: Lab) -> None:
+    lab.pipeline('show: {run: "echo on", when: "branch == \'feature/x\'"}')
+    lab.commit("first")
+    lab.git("branch", "feature/x")
+    run, steps = lab.run(commit="feature/x")
+    assert run.branch == "feature/x" and steps["show"].state is StepState.SUCCEEDED
+    assert lab.run(commit="HEAD")[0].branch == "main"
+    assert lab.run(commit=lab.git("rev-parse", "HEAD"))[0].branch == "main"
+
+
+def test_a_release_that_delivered_nothing_says_so(lab: Lab) -> None:
+    lab.write(
+        "podium.yaml",
+        "project: lab\npipelines:\n  main:\n    steps:\n      train: {run: 'true'}\n"
+        "      ship: {uses: promote, needs: [train], environment: production, when: \"branch == 'release'\"}\n"
+        "      more: {run: 'true', when: \"branch == 'release'\"}\nenvironments: {production: {port: 5100}}\n",
+    )
+    run, steps = lab.run()
+    assert (run.state, steps["ship"].state) == (RunState.SUCCEEDED, StepState.SKIPPED)
+    assert run.message == "ship was left out: its condition does not hold: branch == 'release'"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory to another user")
+def test_the_repository_of_another_user_is_told(lab: Lab) -> None:
+    lab.pipeline('a: {run: "true"}')
+    lab.commit("first")
+    os.chown(lab.home, 54321, 54321)
+    os.chown(lab.home / ".git", 54321, 54321)
+    run, _ = lab.run()
+    assert run.state is RunState.SUCCEEDED and run.commit == ""
+    assert f"{lab.home} belongs to another user" in run.message
+    assert f"git config --global --add safe.directory {lab.home}" in run.message

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections import Counter
 
 import pytest
 from podium.core.domain.runs import PIPELINE, Run, RunState, Trigger
-from podium.core.errors import ConfigError
+from podium.core.errors import ConfigError, UsageError
+from podium.core.triggers import projects
 from podium.tui import keymap
 from podium.tui.actions import ACTIONS, BY_ID, Danger, footer_actions
 from podium.tui.context import Context
@@ -176,3 +178,14 @@ def test_plain_glyphs_are_ascii() -> None:
     assert all(text.isascii() for text in glyphs._ASCII.values()) and glyphs.ASCII_BLOCKS.isascii()
     assert len(glyphs.ASCII_BLOCKS) == len(glyphs.BLOCKS)
     assert Glyphs(plain=True).text("v1 → v2 …").isascii()
+
+
+def test_an_account_without_a_home_directory_has_the_default_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)  # an account that nobody has made
+    assert vars(keymap.load()) == vars(Keymap())
+    assert projects.listed() == ()
+    with pytest.raises(UsageError, match="no home directory"):
+        projects.folder()

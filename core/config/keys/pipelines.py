@@ -43,6 +43,7 @@ ON = Section(
             "alerts that start it: their names, or `names` and what holds it back",
         ),
     ),
+    example="write `on: {push: main}` with the branches, or `on: {pull_request: true}`; others: tag, schedule, alert",
 )
 
 APPROVERS = Section(

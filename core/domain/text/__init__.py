@@ -58,7 +58,7 @@ def clean(text: str) -> str:
     carriage return wrote over only the last state (a progress bar shows where it is)."""
     if not _INTERESTING.search(text):
         return text
-    return _last_state(_plain(_ESCAPES.sub("", text)))
+    return _last_state(_plain(_ESCAPES.sub("", _written_over(text))))
 
 
 def visible(text: str) -> str:
@@ -107,6 +107,7 @@ def parse_sgr(text: str) -> tuple[str, list[Span]]:
     overlap."""
     if not _INTERESTING.search(text):
         return text, []
+    text = _written_over(text)
     pieces: list[str] = []
     spans: list[Span] = []
     style = PLAIN
@@ -135,6 +136,26 @@ def parse_sgr(text: str) -> tuple[str, list[Span]]:
             if high > start and low < end
         ]
     return kept, spans
+
+
+def _written_over(text: str) -> str:
+    """Returns a text in which what follows backspaces stands in the place of what it wrote over, as on a terminal.
+    Escapes stay, before the letter that they came before."""
+    if "\b" not in text:
+        return text
+    cells: list[str] = []
+    at = end = 0
+    waiting = ""
+    for match in [*_ESCAPES.finditer(text), None]:
+        for letter in text[end : match.start() if match else len(text)]:
+            if letter == "\b":
+                at -= 1 if at and cells[at - 1][-1] != "\r" else 0
+            else:
+                cells[at : at + 1] = [waiting + letter]
+                at, waiting = at + 1, ""
+        if match:
+            end, waiting = match.end(), waiting + match[0]
+    return "".join(cells) + waiting
 
 
 def _plain(text: str) -> str:

@@ -15,7 +15,7 @@ from ...beneath import Directory, pour
 MIN_LINK_BYTES = 1 << 20
 _FICLONE = 0x40049409
 # Letters of a file's own name in that of its unfinished copy: a name has 255 bytes at most, and a letter up to four.
-_NAME_LETTERS = 50
+NAME_LETTERS = 50
 
 
 class Reflinks:
@@ -50,7 +50,7 @@ def place(
 ) -> None:
     """Makes `name` in `parent` a file with the content of `source`, atomically. It may become a hard link to
     `linked`, which is where `source` lies. Raises OSError if it cannot be made."""
-    unfinished = f".{name[:_NAME_LETTERS]}.{os.getpid()}.part"
+    unfinished = f".{name[:NAME_LETTERS]}.{os.getpid()}.part"
     parent.remove(unfinished)
     try:
         with parent.create(unfinished) as new:

@@ -1,13 +1,15 @@
 """Hashes of file contents, without reading files again that have not changed.
 
-A file is known by (path, size, mtime, inode). A file written within the last moments before it was read is not
-remembered: it could be written again within the same tick of the file system's clock and look the same.
+A file is known by (path, size, mtime, inode, ctime): whoever keeps the size and sets the time of change (`cp -p`,
+`rsync -t`) cannot set the last. A file written within the last moments before it was read is not remembered: it could
+be written again within the same tick of the file system's clock and look the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sqlite3
 import stat
 import time
@@ -22,7 +24,10 @@ from ...errors import RunFailed
 IGNORED = frozenset(
     {"__pycache__", ".git", ".podium", ".pytest_cache", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache", ".DS_Store"}
 )
+# What `file_copy.place` calls a copy that is not finished: one that a kill has left is nobody's.
+_UNFINISHED = re.compile(r"\..{1,50}\.([0-9]{1,10})\.part", re.DOTALL)
 _SETTLED_NS = 50_000_000
+_MAX_DEPTH = 100  # directories above a link that is followed
 _CHUNK_BYTES = 1 << 20
 # After so many bytes of one file, whoever asked gets a chance to look after other things.
 _YIELD_BYTES = 64 << 20
@@ -40,41 +45,59 @@ class FileEntry(Frozen):
     mode: int = 0o644
 
 
+# Size, mtime, inode, ctime and digest.
+_Known = tuple[int, int, int, int, str]
+
+
 class FileHashes:
     """Remembered file hashes, a table in the cache's database. Losing it only costs time. `breathe` is called now
-    and then while a large file is read; an exception that it raises ends the reading."""
+    and then while a large file is read; an exception that it raises ends the reading. With `verify` nothing is taken
+    from what was remembered."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self.breathe: Callable[[], None] = lambda: None
+        self.verify = False
         self._database = database
-        self._new: dict[str, tuple[int, int, int, str]] = {}
+        self._new: dict[str, _Known] = {}
         database.execute(
             "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, inode INTEGER,"
-            " digest TEXT) WITHOUT ROWID"
+            " digest TEXT, changed INTEGER) WITHOUT ROWID"
         )
+        if all(row[1] != "changed" for row in database.execute("PRAGMA table_info(files)")):
+            database.execute("ALTER TABLE files ADD COLUMN changed INTEGER")
 
-    def digest(self, path: str, status: os.stat_result, opened: Callable[[], BinaryIO] | None = None) -> str:
+    def digest(
+        self,
+        path: str,
+        status: os.stat_result,
+        opened: Callable[[], BinaryIO] | None = None,
+        *,
+        linked: bool = False,
+    ) -> str:
         """Returns the SHA-256 of the file's content, in hex. `opened` opens it where its path is not to be believed.
-        OSError when it cannot be read."""
-        seen = (status.st_size, status.st_mtime_ns, status.st_ino)
-        known = self._new.get(path) or self._known(path)
-        if known is not None and tuple(known[:3]) == seen:
-            return known[3]
+        `linked` is for files of the cache's own: each hard link that is made to one changes its ctime, and not the
+        content. OSError when it cannot be read."""
+        seen = (status.st_size, status.st_mtime_ns, status.st_ino, 0 if linked else status.st_ctime_ns)
+        known = self._new.get(path) or (None if self.verify else self._known(path))
+        if known is not None and tuple(known[:4]) == seen:
+            return known[4]
         began = time.time_ns()
         digest = _read(path if opened is None else opened, self.breathe)
-        if status.st_mtime_ns < began - _SETTLED_NS:
+        if max(status.st_mtime_ns, seen[3]) < began - _SETTLED_NS:
             self._new[path] = (*seen, digest)
         return digest
 
-    def _known(self, path: str) -> tuple[int, int, int, str] | None:
+    def _known(self, path: str) -> _Known | None:
         return self._database.execute(
-            "SELECT size, mtime, inode, digest FROM files WHERE path = ?", (_bound(path),)
+            "SELECT size, mtime, inode, changed, digest FROM files WHERE path = ?", (_bound(path),)
         ).fetchone()
 
     def save(self) -> None:
         """Writes new hashes; the caller commits."""
         rows = ((_bound(path), *known) for path, known in self._new.items())
-        self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows)
+        self._database.executemany(
+            "INSERT OR REPLACE INTO files (path, size, mtime, inode, changed, digest) VALUES (?, ?, ?, ?, ?, ?)", rows
+        )
         self._new.clear()
 
 
@@ -85,13 +108,20 @@ def _bound(path: str) -> str | bytes:
 
 def unwanted(name: str) -> bool:
     """Tells whether a file or directory of that name is never an input or output."""
-    return name in IGNORED or name.endswith(".pyc")
+    return name in IGNORED or name.endswith(".pyc") or unfinished_by(name) is not None
 
 
-def scan(path: str, hashes: FileHashes) -> list[FileEntry]:
+def unfinished_by(name: str) -> int | None:
+    """Returns the process that makes, or made, the unfinished copy of that name; None for any other name."""
+    match = _UNFINISHED.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def scan(path: str, hashes: FileHashes, *, inside: str = "") -> list[FileEntry]:
     """Returns what is at and below an input, sorted. Raises FileNotFoundError if there is nothing. Inputs are only
-    hashed, so links are followed: the path itself, and links below it that point to files. (A link to a directory is
-    taken as a link.) `outputs` reads what steps wrote, and follows no links."""
+    hashed, so links are followed: the path itself, and links below it, to directories too (each directory once).
+    With `inside`, for a commit that anybody may have written, links to directories that are not below that one are
+    only links. `outputs` reads what steps wrote, and follows no links."""
     status = os.stat(path)  # noqa: PTH116  (thousands of calls: pathlib doubles their cost)
     if not stat.S_ISDIR(status.st_mode):
         if not stat.S_ISREG(status.st_mode):
@@ -100,7 +130,8 @@ def scan(path: str, hashes: FileHashes) -> list[FileEntry]:
                 hint="a socket, pipe or device cannot be an input or output",
             )
         return [FileEntry("", "file", hashes.digest(path, status), status.st_size, stat.S_IMODE(status.st_mode))]
-    return sorted(_walk(path, "", hashes), key=lambda entry: entry.path)
+    walk = _Walk(hashes, os.path.realpath(inside) if inside else "", [os.path.realpath(path)])
+    return sorted(walk.go(path, ""), key=lambda entry: entry.path)
 
 
 def summary(entries: list[FileEntry]) -> str:
@@ -136,25 +167,44 @@ def matching(root: str, pattern: str) -> list[str]:
     return sorted(str(path) for path in found if not IGNORED.intersection(path.parts))
 
 
-def _walk(top: str, prefix: str, hashes: FileHashes) -> Iterator[FileEntry]:
-    empty = True
-    with os.scandir(top) as found:
-        for item in sorted(found, key=lambda item: item.name):
-            empty = False
-            if unwanted(item.name):
-                continue
-            relative = f"{prefix}{item.name}"
-            if item.is_dir(follow_symlinks=False):
-                yield from _walk(item.path, f"{relative}/", hashes)
-            elif item.is_symlink() and not os.path.isfile(item.path):  # noqa: PTH113
-                yield FileEntry(relative, "link", os.readlink(item.path))  # noqa: PTH115
-            elif item.is_file():
-                status = item.stat()
-                yield FileEntry(
-                    relative, "file", hashes.digest(item.path, status), status.st_size, stat.S_IMODE(status.st_mode)
-                )
-    if empty and prefix:
-        yield FileEntry(prefix.rstrip("/"), "directory", "", 0, 0o755)
+class _Walk(Frozen):
+    """One walk over an input. `walked` are the real paths that were walked or will be: none is walked twice, so that
+    links in a circle, or two to each directory of many, come to an end."""
+
+    hashes: FileHashes
+    inside: str
+    walked: list[str]
+
+    def go(self, top: str, prefix: str) -> Iterator[FileEntry]:
+        empty = True
+        with os.scandir(top) as found:
+            for item in sorted(found, key=lambda item: item.name):
+                empty = False
+                if not unwanted(item.name):
+                    yield from self._item(item, f"{prefix}{item.name}")
+        if empty and prefix:
+            yield FileEntry(prefix.rstrip("/"), "directory", "", 0, 0o755)
+
+    def _item(self, item: os.DirEntry[str], relative: str) -> Iterator[FileEntry]:
+        if item.is_dir(follow_symlinks=False):
+            yield from self.go(item.path, f"{relative}/")
+        elif item.is_symlink() and not os.path.isfile(item.path):  # noqa: PTH113
+            yield FileEntry(relative, "link", os.readlink(item.path))  # noqa: PTH115
+            real = os.path.realpath(item.path)
+            if os.path.isdir(real) and relative.count("/") < _MAX_DEPTH and self._follows(real):  # noqa: PTH112
+                yield from self.go(real, f"{relative}/")
+        elif item.is_file():
+            status = item.stat()
+            digest = self.hashes.digest(item.path, status)
+            yield FileEntry(relative, "file", digest, status.st_size, stat.S_IMODE(status.st_mode))
+
+    def _follows(self, real: str) -> bool:
+        if self.inside and not f"{real}/".startswith(f"{self.inside}/"):
+            return False
+        if any(f"{real}/".startswith(f"{each}/") for each in self.walked):
+            return False
+        self.walked.append(real)
+        return os.access(real, os.R_OK | os.X_OK)
 
 
 def _read(source: str | Callable[[], BinaryIO], breathe: Callable[[], None]) -> str:

@@ -52,7 +52,7 @@ class Objects:
         try:
             with self._shelf(digest) as shelf:
                 name = digest[2:]
-                if self._hashes.digest(path, shelf.status(name), lambda: shelf.read(name)) == digest:
+                if self._hashes.digest(path, shelf.status(name), lambda: shelf.read(name), linked=True) == digest:
                     return True
                 shelf.remove(name)
         except OSError:

@@ -17,7 +17,9 @@ from dataclasses import replace
 from ...beneath import Directory, LinkRefused, led_to, settled, walk, within
 from ...domain.frozen import Frozen
 from ...errors import RunFailed
-from .hashing import FileEntry, FileHashes, locate, unwanted
+from ...identity.processes import started_at
+from .file_copy import NAME_LETTERS
+from .hashing import FileEntry, FileHashes, locate, unfinished_by, unwanted
 
 OnFile = Callable[[str, Directory, str, os.stat_result], None]
 
@@ -61,6 +63,9 @@ class Outputs(Frozen):
         if os.path.islink(full) and not self._stays(shown, os.readlink(full)):  # noqa: PTH114, PTH115
             full = os.path.realpath(full)
         above, _, name = full.rpartition("/")
+        while above and not os.path.isdir(above):  # noqa: PTH112 - what is not there is made below what is
+            above, _, missing = above.rpartition("/")
+            name = f"{missing}/{name}"
         return OutputLocation(os.path.realpath(above or "/"), name, shown)
 
     def collect(self, keep: OnFile) -> dict[str, list[FileEntry]]:
@@ -115,6 +120,18 @@ class Outputs(Frozen):
                     with parent.below(name, links=False) as directory:
                         yield from ((one.directory, one.name, one.status) for one in walk(directory) if one.is_file)
 
+    def clear_unfinished(self, path: str) -> None:
+        """Removes the unfinished copies of processes that were killed while they restored the output."""
+        place = self.place(path)
+        with suppress(FileNotFoundError, NotADirectoryError), Directory.open(place.top) as top:
+            parent, name = top.parent(place.below)
+            with parent:
+                for each in parent.names():  # beside an output that is one file
+                    if each.startswith(f".{name[:NAME_LETTERS]}."):
+                        _remove_unfinished(parent, each)
+        for directory, name, _ in self.files(path):
+            _remove_unfinished(directory, name)
+
     def _stays(self, shown: str, target: str) -> bool:
         led = led_to(shown, target, {}, self.root)
         return led is not None and led != shown and within(led, self.declared)
@@ -162,6 +179,13 @@ class Outputs(Frozen):
         real = f"{place.top}/{place.below}"
         inside = target == real or target.startswith(f"{real}/")
         return f"{self.root}/{place.shown}{target[len(real) :]}" if inside and place.top != self.root else target
+
+
+def _remove_unfinished(directory: Directory, name: str) -> None:
+    maker = unfinished_by(name)
+    if maker is not None and started_at(maker) is None:
+        with suppress(OSError):
+            directory.remove(name)
 
 
 _LEADS_OUT = ("which leads out of the project",)

@@ -101,7 +101,8 @@ class Cache:
             if not paths:
                 hint = "write it, or have an earlier step that this one `needs` put it into `outputs`"
                 raise RunFailed(f"input {pattern!r} does not exist", hint=hint)
-            found.extend((path, summary(scan(f"{top}/{path}", self.hashes))) for path in paths)
+            inside = top if f"{top}/".startswith(f"{self.directory.parent.resolve()}/") else ""  # a run's worktree
+            found.extend((path, summary(scan(f"{top}/{path}", self.hashes, inside=inside))) for path in paths)
         return found
 
     def find(self, key: str) -> StoredResult | None:
@@ -132,6 +133,8 @@ class Cache:
         """Restores the outputs under `root`; None if the cache no longer holds all of them undamaged. `link` allows
         hard links, which is right only in a run's own worktree, where files are not edited by hand."""
         outputs = self._outputs(root, tuple(kept.outputs))
+        for path in kept.outputs:
+            outputs.clear_unfinished(path)
         stale = [path for path, entries in kept.outputs.items() if not _equal(outputs.present(path), entries)]
         wanted = [entry for path in stale for entry in kept.outputs[path] if entry.kind == "file"]
         if not all(self._objects.intact(entry.digest) for entry in wanted):
@@ -154,6 +157,8 @@ class Cache:
         the project."""
         found = self._outputs(root, outputs)
         found.make_way()
+        for path in outputs:
+            found.clear_unfinished(path)
         self._ways.update({(root, path): found.place(path) for path in outputs})
 
     def detach(self, root: Path, outputs: Sequence[str]) -> None:

@@ -134,9 +134,9 @@ def remove_worktree(home: Path, run: Run) -> None:
         Repository.open(home).worktree_remove(paths.worktree(home / ".podium", run.id))
 
 
-def note_commit(home: Path, journal: Journal, run: Run, *, resumed: bool) -> Run:
+def note_commit(home: Path, journal: Journal, run: Run, notes: list[str], *, resumed: bool) -> Run:
     """Notes the commit that the working tree stands at, and whether it differs from it; returns the run with both. A
-    project without a repository has no commit."""
+    project without a repository has no commit; why one with a repository has none is added to `notes`."""
     if run.is_operation or not any((parent / ".git").exists() for parent in (home, *home.parents)):
         return run
     from ...scm import Repository
@@ -145,7 +145,10 @@ def note_commit(home: Path, journal: Journal, run: Run, *, resumed: bool) -> Run
         repository = Repository.open(home)
         commit, branch, dirty = repository.head().sha, repository.branch(), repository.dirty()
     except PodiumError as error:
-        tell(f"no commit is noted: {error.message}")
+        words = f"no commit is noted: {error.message}"
+        tell(words)
+        if not isinstance(error, NotFound):
+            notes.append(f"{words} ({error.hint})" if error.hint else words)
         return run
     if resumed and run.commit:
         # Steps before this one ran at the commit that is noted: another one now makes it a mixture, and that is what

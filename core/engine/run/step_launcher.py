@@ -329,6 +329,7 @@ class Launcher:
         if self._cache is None:
             self._cache = Cache(self._project.state, links_out=not has_containers(self._project))
             self._cache.hashes.breathe = self._breathe
+            self._cache.hashes.verify = paths.verify_marker(self._project.state, self._run.id).exists()
         return self._cache
 
     def _masked(self, text: str) -> str:

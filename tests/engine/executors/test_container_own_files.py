@@ -13,6 +13,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from podium.core.containers import Engine, Labels
@@ -24,7 +26,10 @@ from podium.core.delivery.drivers import DriverContext
 from podium.core.delivery.drivers.docker.captures import bring
 from podium.core.delivery.drivers.docker.place import EngineObjects
 from podium.core.domain.project import ContainerSpec, Environment, Git, Mlflow, Project
+from podium.core.engine.cache import Cache
+from podium.core.engine.executors import ExecutorContext
 from podium.core.engine.executors.container import image
+from podium.core.engine.executors.container.executor import _Build, _build
 from podium.core.engine.executors.container.spec import BuildFile, ContainerStepSpec
 from podium.core.engine.executors.container.transfer import bring_back, send
 from podium.core.errors import RunFailed
@@ -227,3 +232,31 @@ def test_captures(wire: Wire, place: EngineObjects, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunFailed, match=r"^bringing captured requests: .*file"):
         bring(place, tmp_path / "file" / "captured")
+
+
+def test_what_dockerignore_names_is_not_sent_and_changes_no_key(tmp_path: Path) -> None:
+    def sent(**files: str) -> _Build:
+        for name, text in files.items():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            (directory / name).write_text(text)
+        cache = Cache(tmp_path / "state")
+        try:
+            setting = SimpleNamespace(root=tmp_path, store=cache)
+            return _build(cast("ExecutorContext", setting), ContainerSpec(build="image"))
+        finally:
+            cache.close()
+
+    directory = tmp_path / "image"
+    everything = {
+        ".env": "TOKEN=x",
+        "Dockerfile": "FROM scratch",
+        "keys/a.pem": "k",
+        "src/a.py": "a",
+        "src/deep/a.log": "l",
+    }
+    assert {each.path for each in sent(**everything, **{"keep.log": "k"}).files} == {*everything, "keep.log"}
+    ignore = "# what is mine\n.env\nkeys\n  **/*.log  \n!keep.log\nDockerfile\n\n"
+    before = sent(**{".dockerignore": ignore})
+    assert {each.path for each in before.files} == {".dockerignore", "Dockerfile", "src/a.py", "keep.log"}
+    assert sent(**{".env": "TOKEN=y", "keys/b.pem": "k"}).digest == before.digest
+    assert sent(**{"src/a.py": "b"}).digest != before.digest
