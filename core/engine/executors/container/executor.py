@@ -7,15 +7,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....beneath import Directory
 from ....child import adopt_orphans
 from ....containers.engine import address as addresses
 from ....containers.engine import unix_http
 from ....containers.engine.address import Address
+from ....containers.images.ignored import not_ignored
 from ....domain.frozen import Frozen
 from ....domain.project import ContainerSpec
 from ....errors import RunFailed
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 IMAGE_ID_TIMEOUT = 30.0
 POLL_INTERVAL = 0.05
 SUPERVISOR_MODULE = "podium.core.engine.executors.container.supervisor"
-IGNORE_FILE = ".dockerignore"
-_MAX_IGNORE_BYTES = 1 << 20
 
 
 class _Build(Frozen):
@@ -115,7 +113,7 @@ def _build(setting: ExecutorContext, spec: ContainerSpec) -> _Build:
     full = locate(str(setting.root), spec.build, "build")
     try:
         with Directory.open(setting.root) as root, root.below(os.path.relpath(full, setting.root)) as directory:
-            sent = _not_ignored(directory)
+            sent = not_ignored(directory)
             found = scan_directory(directory, full, setting.store.hashes)
             entries = [entry for entry in found if sent(entry.path)]
     except (FileNotFoundError, NotADirectoryError):
@@ -123,21 +121,6 @@ def _build(setting: ExecutorContext, spec: ContainerSpec) -> _Build:
             f"build: there is no directory {spec.build!r}", hint="it is a directory of the project with a Dockerfile"
         ) from None
     return _Build(summary(entries), tuple(map(_file, entries)))
-
-
-def _not_ignored(directory: Directory) -> Callable[[str], bool]:
-    """Returns what tells whether a file is sent, by the patterns of the directory's `.dockerignore`: what they name
-    reaches neither the image nor the step's key. The Dockerfile is sent in any case, as Docker does."""
-    try:
-        with directory.read_below(IGNORE_FILE, links=False) as file:
-            text = file.read(_MAX_IGNORE_BYTES).decode("utf-8-sig", "surrogateescape")
-    except FileNotFoundError:
-        return lambda path: True
-    from docker.utils.build import PatternMatcher
-
-    lines = (line.strip() for line in text.splitlines() if not line.startswith("#"))
-    matcher: Any = PatternMatcher([*filter(None, lines), "!Dockerfile"])
-    return lambda path: not matcher.matches(path)
 
 
 def _file(entry: FileEntry) -> BuildFile:
