@@ -19,6 +19,8 @@ SEEN = "alerts seen"
 # Measurements that one look judges at most; the next look comes a second later.
 MAX_MEASUREMENTS = 1000
 RESOLVED = "resolved"
+# The message of an alert that is over because podium.yaml has it no more, or has it of another monitor.
+TAKEN_OUT = "podium.yaml has no such alert any more"
 
 
 def evaluate(project: Project, journal: Journal, now: float) -> list[AlertEvent]:
@@ -136,7 +138,7 @@ def _over(standing: Standing) -> AlertEvent | None:
     status = standing.status
     if not status.firing:
         return None
-    gone = replace(standing, status=replace(status, message="podium.yaml has no such alert any more"))
+    gone = replace(standing, status=replace(status, message=TAKEN_OUT))
     return _event(gone, RESOLVED, status.measured or status.since, status.episode, status.since, standing)
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..alerts.evaluate import RESOLVED, TAKEN_OUT
 from ..domain.metrics import FACTS, MAXIMIZE
-from ..domain.monitoring import LoopEntry, LoopState, Measurement, MonitorKind
+from ..domain.monitoring import AlertEvent, LoopEntry, LoopState, Measurement, MonitorKind
 from ..domain.project import OnAlert, Project
 from ..domain.text.format import duration
 from ..journal import Journal
@@ -21,7 +22,10 @@ def judged(project: Project, journal: Journal, entry: LoopEntry, now: float) -> 
     """Returns an entry that has delivered with what is known of it at `now`, in seconds since the epoch; the same one
     while nothing is."""
     delivered = entry.ended or entry.at
-    ended = _alert_ended(journal, entry)
+    end = _end_of_alert(journal, entry)
+    if end is not None and end.message == TAKEN_OUT:
+        return _said(entry, LoopState.ENDED, "the alert was taken out of podium.yaml: nobody knows whether it helped")
+    ended = end.at if end is not None else None
     replaced = _replaced(journal, entry, ended)
     if replaced:
         return _said(entry, LoopState.DID_NOT_HELP, replaced)
@@ -47,10 +51,10 @@ def _said(entry: LoopEntry, state: LoopState, why: str) -> LoopEntry:
     return replace(entry, state=state, why=why)
 
 
-def _alert_ended(journal: Journal, entry: LoopEntry) -> float | None:
-    """Returns when the alert ended, in seconds since the epoch; None if it still fires."""
+def _end_of_alert(journal: Journal, entry: LoopEntry) -> AlertEvent | None:
+    """Returns the event that ended the alert; None if it still fires."""
     events = journal.alerts.recent(1000, name=entry.alert)
-    return next((each.at for each in events if each.episode == entry.episode and each.state == "resolved"), None)
+    return next((each for each in events if each.episode == entry.episode and each.state == RESOLVED), None)
 
 
 def _replaced(journal: Journal, entry: LoopEntry, ended: float | None) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from podium.core.alerts.evaluate import evaluate
 from podium.core.domain.monitoring import LoopEntry, LoopState, MonitorKind
 from podium.core.domain.runs import PIPELINE, RunState, Trigger
 from podium.core.feedback.brakes import case, held
@@ -155,6 +156,14 @@ def test_an_alert_that_ended_before_the_delivery_proves_nothing(delivered: Scene
     delivered.measure(0.0, 200)
     delivered.look(302)
     assert delivered.entry.state is LoopState.ENDED and "before the delivery" in delivered.entry.why
+
+
+def test_an_alert_that_was_taken_out_of_podium_yaml_proves_nothing(delivered: Scene) -> None:
+    delivered.measure(0.5, 360)
+    without = replace(delivered.project, alerts={})
+    evaluate(without, delivered.journal, delivered.began + 400)
+    found = judged(without, delivered.journal, delivered.entry, delivered.began + 500)
+    assert found.state is LoopState.ENDED and "nobody knows whether it helped" in found.why
 
 
 @pytest.mark.parametrize("over", [False, True])
