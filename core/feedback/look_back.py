@@ -78,19 +78,21 @@ def _measured(journal: Journal, entry: LoopEntry, delivered: float) -> bool:
 def _quality_rose(project: Project, journal: Journal, entry: LoopEntry, delivered: float, now: float) -> str:
     """Returns in words that a quality has risen since the delivery, by more than its interval; empty if none has."""
     for name, monitor in project.monitors.items():
-        if monitor.environment != entry.environment:
+        if monitor.environment != entry.environment or monitor.kind is not MonitorKind.QUALITY:
             continue
-        before = _last_quality(journal, name, delivered - _BEFORE_SECONDS, delivered)
-        after = _last_quality(journal, name, delivered, now)
-        if before is None or after is None or after.version != entry.version:
+        # First what there is little of: this is asked every few seconds.
+        after = _last(journal, name, delivered, now)
+        if after is None or after.version != entry.version:
             continue
-        if _better(monitor.measure, before, after):
+        before = _last(journal, name, delivered - _BEFORE_SECONDS, delivered)
+        if before is not None and _better(monitor.measure, before, after):
             found = f"{before.value:.4g} to {after.value:.4g}"
             return f"{name} went from {found} (between {after.low:.4g} and {after.high:.4g})"
     return ""
 
 
-def _last_quality(journal: Journal, name: str, start: float, end: float) -> Measurement | None:
+def _last(journal: Journal, name: str, start: float, end: float) -> Measurement | None:
+    """Returns the last measurement of a quality in (start, end] that has a value."""
     found = [
         each
         for each in journal.measurements.series(name, start, end)

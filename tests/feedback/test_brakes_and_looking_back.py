@@ -14,6 +14,9 @@ from podium.core.domain.runs import PIPELINE, RunState, Trigger
 from podium.core.feedback.brakes import case, held
 from podium.core.feedback.look_back import judged
 
+from tests.alerts.scene import measured
+from tests.support import calls
+
 from .scene import Scene
 
 
@@ -200,11 +203,23 @@ def test_it_helped_when_quality_rose_by_more_than_its_interval(
 ) -> None:
     delivered.quality(0.7, 0.65, 0.75, 50, 4)
     delivered.quality(value, low, high, 400, version)
-    monitor = replace(delivered.project.monitors["errors"], name="quality", measure=metric)
+    errors = delivered.project.monitors["errors"]
+    monitor = replace(errors, name="quality", kind=MonitorKind.QUALITY, measure=metric)
     project = replace(delivered.project, monitors={**delivered.project.monitors, "quality": monitor})
     found = judged(project, delivered.journal, delivered.entry, delivered.began + 500)
     assert (found.state is LoopState.HELPED) == helped
     assert found.why.startswith("quality went from 0.7 to") == helped
+
+
+def test_monitors_of_other_kinds_are_not_read_again_every_few_seconds(delivered: Scene) -> None:
+    def look_back() -> None:
+        judged(delivered.project, delivered.journal, delivered.entry, delivered.began + 500)
+
+    look_back()  # what is loaded late is loaded
+    before = calls(look_back)
+    for number in range(50):
+        delivered.journal.measurements.add(replace(measured(0.5), at=delivered.began + 310 + number))
+    assert calls(look_back) < before + 50
 
 
 def test_a_run_that_was_removed_ends_its_entry(scene: Scene) -> None:

@@ -111,10 +111,8 @@ def test_the_verdict_asks_where_the_interval_lies(low: float, high: float, verdi
 def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values: list[float]) -> None:
     adjusted = holm(p_values)
     assert all(after >= before for before, after in zip(p_values, adjusted, strict=True))
-    assert all(
-        after <= min(1.0, before * len(p_values)) + 1e-12 or after <= 1.0
-        for before, after in zip(p_values, adjusted, strict=True)
-    )
+    bonferroni = [min(1.0, each * len(p_values)) for each in p_values]
+    assert all(after <= most + 1e-12 for most, after in zip(bonferroni, adjusted, strict=True))
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     assert [adjusted[index] for index in order] == sorted(adjusted)
 
