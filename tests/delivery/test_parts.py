@@ -75,7 +75,10 @@ def reading(requests: int, errors: int, **buckets: float) -> Reading:
         (100, 2, {"at_most": 0.01}, Verdict.FAIL),
         (0, 0, {"at_most": 0.01}, Verdict.ERROR),
         (19, 0, {"at_most": 0.01}, Verdict.INCONCLUSIVE),
-        (100, 4, {"compare": "champion", "margin": 0.5}, Verdict.FAIL),
+        (100, 4, {"compare": "champion", "margin": 0.5}, Verdict.PASS),  # twice as many, which may be chance
+        (100, 16, {"compare": "champion", "margin": 0.5}, Verdict.FAIL),
+        (100, 4, {"compare": "champion", "margin": 0.5, "at_most": 0.03}, Verdict.FAIL),
+        (10_000, 600, {"compare": "champion", "margin": 0.5}, Verdict.FAIL),
         (100, 1, {"compare": "champion", "margin": 0.5}, Verdict.PASS),
     ],
 )
@@ -105,6 +108,9 @@ def test_latency_is_compared_and_nothing_measured_is_an_error() -> None:
         and result.value is not None
         and result.value > result.baseline
     )
+    few = window(reading(0, 0), reading(20, 0, fast=18, slow=20), ["v2-1"])
+    [by_chance] = analysis.judge([rule], few, old)
+    assert by_chance.verdict is Verdict.PASS and "may be chance" in by_chance.message
     [unmeasured] = analysis.judge([rule], new, Window(0, 0, {}))
     assert unmeasured.verdict is Verdict.ERROR
     [unknown] = analysis.judge([AnalysisRule("cpu", at_most=1)], new, old)

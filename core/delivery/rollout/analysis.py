@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
 from ...domain.delivery import Replica
 from ...domain.project import AnalysisRule
 from ...domain.verdicts import CheckResult, Verdict
+from ...telemetry.histograms import quantile
 from ...telemetry.scrape import scrape
 from ...telemetry.windows import QUANTILES, Reading, Window
 from ..environment.runtime import EnvironmentRuntime
@@ -46,8 +48,7 @@ def _beside(signal: str, new: Window, old: Window) -> CheckResult | None:
     from scipy import stats
 
     both = cast(Any, stats).hypergeom(new.requests + old.requests, number + before, new.requests)
-    chance = float(both.sf(number - 1))
-    if chance > MOST_BY_CHANCE:
+    if float(both.sf(number - 1)) > MOST_BY_CHANCE:
         return None
     words = (
         f"{signal}: {number} of {new.requests} requests {_CLASSES[signal]}, {before} of {old.requests} by the version"
@@ -96,10 +97,49 @@ def _judge(rule: AnalysisRule, new: Window, old: Window) -> CheckResult:
         words = f"{shown}, and {old.requests} to the version before: fewer than {MIN_REQUESTS}"
         return result(Verdict.INCONCLUSIVE, words)
     bad = (limit is not None and value > limit) or (rule.at_least is not None and value < rule.at_least)
+    if bad and _by_chance(rule, new, old):
+        words = f"{shown}; allowed {_bounds(rule, limit)}, and so much more may be chance"
+        return result(Verdict.PASS, words)
     if bad and _slow_both(rule, value, old):
         words = f"{shown}; allowed {_bounds(rule, limit)}; so is the version before"
         return result(Verdict.INCONCLUSIVE, words)
     return result(Verdict.FAIL if bad else Verdict.PASS, f"{shown}; allowed {_bounds(rule, limit)}")
+
+
+def _by_chance(rule: AnalysisRule, new: Window, old: Window) -> bool:
+    """Tells whether the new version is over its limit beside the version before, and over no other one, while both may
+    be equal: of equal versions one is always a little worse by chance."""
+    value, baseline = new.value(rule.signal), old.value(rule.signal)
+    if not rule.compare or value is None or baseline is None:
+        return False
+    if (rule.at_most is not None and value > rule.at_most) or (rule.at_least is not None and value < rule.at_least):
+        return False
+    if rule.signal in _CLASSES:
+        return _answers_by_chance(new, old, value, baseline)
+    return rule.signal in QUANTILES and _latency_by_chance(rule, new, old, baseline)
+
+
+def _answers_by_chance(new: Window, old: Window, value: float, baseline: float) -> bool:
+    """Of all errors together, those of the new version are binomial if both versions are equal, with the share that it
+    has of the requests (Przyborowski and Wilenski, 1940)."""
+    from scipy import stats
+
+    number, before = round(value * new.requests), round(baseline * old.requests)
+    share = new.requests / (new.requests + old.requests)
+    return float(cast(Any, stats).binom.sf(number - 1, number + before, share)) > MOST_BY_CHANCE
+
+
+def _latency_by_chance(rule: AnalysisRule, new: Window, old: Window, baseline: float) -> bool:
+    """The rank of a quantile has the standard error of a share, of both versions together; so much lower, the new
+    version's may be that of the version before."""
+    from scipy import stats
+
+    q = QUANTILES[rule.signal]
+    spread = float(cast(Any, stats).norm.isf(MOST_BY_CHANCE)) * math.sqrt(
+        q * (1 - q) * (1 / new.requests + 1 / old.requests)
+    )
+    low = quantile(new.latency, max(0.0, q - spread))
+    return low is not None and low <= baseline
 
 
 def _slow_both(rule: AnalysisRule, value: float, old: Window) -> bool:

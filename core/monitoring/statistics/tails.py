@@ -5,8 +5,9 @@ month, is extrapolated: beyond the largest twentieth of the resamples the tail i
 for PSI and chi-square, whose tails are those of a chi-square, and in its square for the others, which are roots of
 such a one or, as Kolmogorov and Smirnov's, have a normal tail (Dvoretzky, Kiefer and Wolfowitz, 1956). Where the
 resamples show a heavier tail, it is a generalised Pareto's (Pickands, 1975; Knijnenburg and others, Fewer permutations,
-more accurate P-values, 2009). Its scale is taken a standard error larger than it was found: too few resamples err to
-silence.
+more accurate P-values, 2009). Its scale is taken a standard error larger than it was found, and so is the number of
+resamples beyond a distance: too few resamples err to silence. All references are drawn from with the same seed, so
+that luck in its few draws of the tail would otherwise be that of every monitor.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Null(Frozen):
         """Returns the chance of a distance of `value` or more, 0..1."""
         if value <= self.tail[0]:
             return max(1.0 - sum(each < value for each in self.body) / len(self.body), self._share)
-        seen = sum(each >= value for each in self.tail) / (self.resamples + 1)
+        beyond = sum(each >= value for each in self.tail)
+        seen = (beyond + math.sqrt(beyond)) / (self.resamples + 1)
         return min(self._share, max(seen, self._extrapolated(value)))
 
     def critical(self, chance: float) -> float:
@@ -53,7 +55,9 @@ class Null(Frozen):
         p-value."""
         if chance >= self._share:
             return self.body[min(len(self.body) - 1, int((1.0 - chance) * len(self.body)))]
-        seen = self.tail[-1 - int(chance * (self.resamples + 1))]
+        # The most resamples beyond it of which, with a standard error more, the chance is not above the stated one.
+        root = (math.sqrt(1.0 + 4.0 * chance * (self.resamples + 1)) - 1.0) / 2.0
+        seen = self.tail[-1 - min(len(self.tail) - 1, int(root * root))]
         scale, shape = self._scale
         ratio = self._share / max(chance, _LEAST_CHANCE)
         excess = scale * math.log(ratio) if shape == 0 else scale / shape * (ratio**shape - 1.0)
