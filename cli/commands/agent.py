@@ -69,14 +69,14 @@ def watch(
     Example:
       podium watch --daemon
       podium watch --status -o json
-      podium watch --install --listen 8140
+      podium watch --install --listen 8140 --metrics 9469
       podium watch --daemon flights trains
     """
     if daemon + stop + status + install + uninstall > 1:
         raise UsageError("--daemon, --stop, --status, --install and --uninstall exclude each other")
     if listen and (stop or status or uninstall):
         raise UsageError("--listen is for an agent that is being started")
-    if metrics and (stop or status or install or uninstall):
+    if metrics and (stop or status or uninstall):
         raise UsageError("--metrics is for an agent that is being started", hint="podium.yaml: `metrics: {listen: …}`")
     homes = _several(directories or (), stop or status)
     if not homes:
@@ -86,7 +86,10 @@ def watch(
         finally:
             cockpit.close()
     if metrics:
-        raise UsageError("several have no one port for /metrics", hint="podium.yaml of each: `metrics: {listen: …}`")
+        raise UsageError(
+            "several projects have no one port for /metrics",
+            hint="each has its own: `metrics: {listen: …}` in the podium.yaml of each",
+        )
     return _together(homes, (daemon, stop, status, install, uninstall), listen, output_format)
 
 
@@ -132,7 +135,7 @@ def _several(directories: Sequence[Path], any_: bool) -> Sequence[Path]:
 def _one(cockpit: Cockpit, chosen: tuple[bool, ...], listen: str, metrics: str, output_format: Format) -> int:
     daemon, stop, status, install, uninstall = chosen
     if install or uninstall:
-        done = cockpit.agent.install(listen=listen) if install else cockpit.agent.uninstall()
+        done = cockpit.agent.install(listen=listen, metrics=metrics) if install else cockpit.agent.uninstall()
         return together.services((done,), output_format)
     if status:
         code = _status(cockpit.agent.status(), output_format)

@@ -57,13 +57,14 @@ class Agent:
         left = leave((self._opened.home,))
         return stop(self._opened.journal) or bool(left)
 
-    def install(self, *, listen: str = "") -> Service:
-        """Has systemd start the agent at boot; `listen` is where it receives webhooks. Raises Unreachable where there
-        is no systemd, and Refused for webhooks without a secret."""
+    def install(self, *, listen: str = "", metrics: str = "") -> Service:
+        """Has systemd start the agent at boot; `listen` is where it receives webhooks, `metrics` where it shows
+        /metrics. Raises Unreachable where there is no systemd, and Refused for webhooks without a secret, or metrics
+        that others could read."""
         from ..triggers.service import install
 
         self._opened.require_own()
-        return install(self._opened.config, self._opened.journal, listen=listen)
+        return install(self._opened.config, self._opened.journal, listen=listen, metrics=metrics)
 
     def uninstall(self) -> Service:
         """Removes the agent's unit. Raises NotFound if there is none."""

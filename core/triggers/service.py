@@ -20,6 +20,7 @@ from ..errors import NotFound, PodiumError, Unreachable, UsageError
 from ..identity.home import home_id
 from ..journal import Journal
 from ..replacing import replace_file
+from .metrics import may_show
 from .webhooks import may_listen
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
@@ -39,15 +40,20 @@ _NO_SYSTEMD = "start `podium watch` from what this machine runs at boot; in a cr
 _SYSTEM_ONLY = ("After=network-online.target docker.service", "Wants=network-online.target")
 
 
-def install(project: Project, journal: Journal, *, listen: str = "", units: Path | None = None) -> Service:
-    """Writes the unit, enables it, and starts it unless an agent is running; `listen` is where that receives webhooks.
-    Refused for webhooks without a secret; Unreachable where there is no systemd, or it does not do what it is asked."""
+def install(
+    project: Project, journal: Journal, *, listen: str = "", metrics: str = "", units: Path | None = None
+) -> Service:
+    """Writes the unit, enables it, and starts it unless an agent is running; `listen` is where that receives webhooks,
+    `metrics` where it shows /metrics. Refused for webhooks without a secret, and for metrics that others could read;
+    Unreachable where there is no systemd, or it does not do what it is asked."""
     system, name = os.geteuid() == 0, unit_name(project)
     if listen:
         may_listen(listen, project.git.webhook_secret)
+    if metrics:
+        may_show(metrics, project.metrics.token)
     _ensure_systemd(project, system)
     path = (units or _directory(system)) / name
-    text, did, after = unit(project, system, listen), list[str](), list[str]()
+    text, did, after = unit(project, system, listen, metrics), list[str](), list[str]()
     same = _read(path) == text
     if same:
         did.append(f"{path} is as it should be")
@@ -113,10 +119,11 @@ def unit_name(project: Project) -> str:
     return f"podium-{_UNFIT.sub('-', project.name)}-{home_id(project.home)}.service"
 
 
-def unit(project: Project, system: bool, listen: str = "") -> str:
+def unit(project: Project, system: bool, listen: str = "", metrics: str = "") -> str:
     """Returns the unit's text. Only the agent itself is stopped with it: replicas, proxies and runs that it has started
     go on, as they do with `podium watch --stop`."""
-    words = (sys.executable, "-m", "podium.core.triggers.agent", str(project.home), *([listen] if listen else []))
+    where = [listen, metrics] if metrics else [listen] if listen else []
+    words = (sys.executable, "-m", "podium.core.triggers.agent", str(project.home), *where)
     command = " ".join(_quoted(word).replace("$", "$$") for word in words)
     kept = [f"Environment={_quoted(f'{name}={value}')}" for name, value in _kept()]
     account = pwd.getpwuid(project.home.stat().st_uid) if system else None

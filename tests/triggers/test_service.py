@@ -200,6 +200,19 @@ def test_an_agent_that_is_running_is_not_doubled(
     assert any("podium watch --stop && systemctl" in line for line in done.next)
 
 
+@pytest.mark.parametrize(("listen", "last"), [("", '"" "9469"'), ("8140", '"8140" "9469"')])
+def test_metrics_are_shown_after_a_boot_too(
+    systemd: Systemd, project: Project, journal: Journal, uid: int, listen: str, last: str
+) -> None:
+    done = service.install(with_secret(project), journal, listen=listen, metrics="9469")
+    (command,) = (line for line in Path(done.path).read_text().splitlines() if line.startswith("ExecStart="))
+    assert command.endswith(last)
+    with pytest.raises(Refused, match="everybody there could read them"):
+        service.install(project, journal, metrics="0.0.0.0:9469")
+    with pytest.raises(UsageError, match="--metrics"):
+        service.install(project, journal, metrics="here")
+
+
 def test_it_is_taken_back(systemd: Systemd, project: Project, journal: Journal, uid: int) -> None:
     with pytest.raises(NotFound):
         service.uninstall(project)
