@@ -92,8 +92,11 @@ def _course(status: MonitorStatus, course: Course) -> str:
     if not drawn:
         return ""
     promoted = any(each.baseline is not None for each in course.past)
-    keys = ["its course", *(["when promoted: dashed"] if promoted else []), *(["versions"] if course.marks else [])]
-    return f'<section class="column course"><h2>{_text(", ".join(keys))}</h2>{drawn}</section>'
+    keys = [
+        *(["dashed: its value when the version was promoted"] if promoted else []),
+        *(["upright: a version began to serve"] if course.marks else []),
+    ]
+    return f'<section class="column course"><h2>Course</h2><p>{_text("; ".join(keys))}</p>{drawn}</section>'
 
 
 def _columns(columns: Iterable[ColumnMeasurement]) -> str:
