@@ -16,6 +16,7 @@ from .alert_references import check_alert
 from .build import BUILTINS
 from .checks import access
 from .checks import problems as gate_checks
+from .hosts import check_host
 from .kinds import has_placeholder
 from .monitor_references import check_condition, check_monitor
 from .reader import Reader, Record
@@ -43,6 +44,10 @@ def check(record: Record, project: Project, reader: Reader) -> None:
         check_alert(each, reader)
         check_condition(each, project, reader)
     _store(record, project, reader)
+    git: Record | None = record.get("git")
+    written = git.get("host") if git is not None else None
+    if isinstance(written, Record) and project.git.host is not None:
+        check_host(written, project.git.host, reader)
 
 
 def _concurrency(record: Record, pipeline: Pipeline, reader: Reader) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from ..domain.frozen import Frozen
 from ..domain.project import Host, Project
@@ -58,16 +57,17 @@ class Remote(Frozen):
         return _USERINFO.sub("//", self.address)
 
     def environment(self, directory: Path) -> Mapping[str, str]:
-        """Returns what git's environment needs in a repository: the token as a header for this site only, which no
-        redirect carries to another one, and the authorities that the host's API is believed by."""
+        """Returns what git's environment needs in a repository: the token as a header for this address only, which
+        no redirect carries to another one, and the authorities that the host's API is believed by."""
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         kept.update(for_git(self.address, directory))
         if not self.token:
             return kept
-        site = urlsplit(self.address)
         secret = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
+        header = f"http.{self.address}.extraHeader"
         given = (
-            (f"http.{site.scheme}://{site.netloc}/.extraHeader", f"Authorization: Basic {secret}"),
+            (header, ""),  # forgets those of others, such as a CI job's: a host refuses two
+            (header, f"Authorization: Basic {secret}"),
             ("http.followRedirects", "false"),
             ("credential.helper", ""),
         )

@@ -180,6 +180,15 @@ def test_a_token_that_ends_is_said_and_its_successor_is_used_at_once(hosted: Hos
     assert [run.commit for run in hosted.runs()] == [sha]
 
 
+def test_a_header_that_a_ci_job_has_left_in_the_clone_is_not_sent_beside_ours(hosted: Hosted) -> None:
+    for where in ("http", f"http.{hosted.forge.url}/", f"http.{hosted.forge.url}/acme/lab.git"):
+        hosted.lab.git("config", f"{where}.extraheader", "AUTHORIZATION: basic bm9ib2R5OmVuZGVk")
+    hosted.drain()
+    sha = hosted.push("one")
+    hosted.drain()
+    assert [run.commit for run in hosted.runs()] == [sha]
+
+
 # -- repositories
 # --------------------------------------------------------------------------------------------------------------------
 

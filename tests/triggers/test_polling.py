@@ -162,7 +162,7 @@ def test_a_token_is_in_no_argument_and_no_message(elsewhere: Elsewhere) -> None:
         advertised(Repository.open(elsewhere.work), remote, ["refs/heads/main"])
     assert "s3cret" not in str(caught.value) + repr(remote) + remote.shown
     environment = remote.environment(elsewhere.work)
-    assert environment["GIT_CONFIG_KEY_0"] == "http.https://127.0.0.1:1/.extraHeader"
+    assert environment["GIT_CONFIG_KEY_0"] == "http.https://127.0.0.1:1/acme/p.git.extraHeader"
     assert "s3cret" not in "".join(environment.values()), "it is encoded, as HTTP has it"
     assert Remote("https://u:pw@h/x").shown == "https://h/x"
 

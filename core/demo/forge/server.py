@@ -109,7 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _request(self) -> Request:
         path, _, query = self.path.partition("?")
-        headers = {name.lower(): value for name, value in self.headers.items()}
+        # A header that comes twice is one with both values: two tokens are none.
+        headers = {name.lower(): ", ".join(self.headers.get_all(name) or ()) for name in self.headers}
         return Request(self.command, path, query, headers)
 
     # -- what comes in
