@@ -102,9 +102,9 @@ def _json(value: Any, indent: int | None = None) -> str:
     return text if text.isascii() and "\x7f" not in text else _C1.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def rows(format: Format, columns: Sequence[Column], cells: Sequence[Sequence[str]], shapes: Iterable[Any]) -> None:
-    """Writes rows in the format asked for: `cells` as a table or plain, `shapes` as JSON. `shapes` may be a generator,
-    which is read only for JSON."""
+def rows(format: Format, columns: Sequence[Column], cells: Iterable[Sequence[str]], shapes: Iterable[Any]) -> None:
+    """Writes rows in the format asked for: `cells` as a table or plain, `shapes` as JSON. Both may be generators, of
+    which one is read."""
     if format is Format.JSON:
         document(list(shapes))
     elif format is Format.PLAIN:
@@ -122,11 +122,11 @@ def pairs(items: Iterable[tuple[str, str]]) -> None:
         line(f"{name:<{width}}  {value}")
 
 
-def table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
+def table(columns: Sequence[Column], cells: Iterable[Sequence[str]]) -> None:
     """Writes aligned columns under a header, or nothing if there are no rows."""
-    if not cells:
-        return
     safe = [[one_line(cell) for cell in row] for row in cells]
+    if not safe:
+        return
     widths = [max(len(column.title), *(width(row[index]) for row in safe)) for index, column in enumerate(columns)]
     _narrow(columns, widths)
     line(paint(_aligned(columns, [column.title for column in columns], widths), "dim", stream=sys.stdout))

@@ -69,7 +69,7 @@ _COURSE = (
 )
 # Rows of a course that are written at most, beside those of deployments; JSON has all of it.
 _COURSE_ROWS = 20
-_COURSE = "30d"
+_COURSE_LENGTH = "30d"
 
 
 def _seconds(text: str) -> float:
@@ -85,7 +85,7 @@ def monitors(
     monitor: Name = None,
     since: Annotated[
         str, typer.Option("--since", metavar="TIME", help="How far back the course of one goes: 12h, 7d.")
-    ] = _COURSE,
+    ] = _COURSE_LENGTH,
     output_format: Output = Format.TABLE,
 ) -> int:
     """List the monitors with what each measured last, or show one with its course and its columns.

@@ -46,6 +46,9 @@ def test_lists(call: Call, served: Path) -> None:
     ]
     (dispute,) = json.loads(call("labels", "disputes", "-e", "staging", "-o", "json").out)
     assert (dispute["kept"], dispute["kept_from"], dispute["said"]) == (1, "crm", "\x1b[31mno")
+    for words in (("labels", "ls", "-e", "production"), ("labels", "disputes", "-e", "production")):
+        done = call(*words)
+        assert (done.code, done.out) == (0, ""), "no row is no error"
     for words in (("labels", "ls", "-e", "staging"), ("labels", "disputes", "-e", "staging")):
         assert "\x1b" not in call(*words).out
 

@@ -70,6 +70,21 @@ def test_one_shows_its_columns_the_least_likely_first(call: Call, monitored: Jou
     assert found["measurement"]["columns"][0]["histogram"]["names"] == ["a", "b"]
 
 
+def test_one_shows_its_course_beside_the_versions_that_began_to_serve(call: Call, monitored: Journal) -> None:
+    now = time.time()
+    for ago in (3600.0, 60.0):
+        monitored.measurements.add(
+            Measurement("errors", "production", MonitorKind.SIGNAL, now - ago, 0.01, low=0.0, high=0.02, version=3)
+        )
+    lines = call("monitors", "errors").out.splitlines()
+    assert sum("1.0 %" in line and "0.0 % … 2.0 %" in line and "v3" in line for line in lines) == 2
+    assert "VERSION" in "".join(lines)
+    found = json.loads(call("monitors", "errors", "-o", "json").out)
+    assert [each["value"] for each in found["course"]] == [0.01, 0.0312, 0.01] and found["deployments"] == []
+    assert len(json.loads(call("monitors", "errors", "--since", "30m", "-o", "json").out)["course"]) == 2
+    assert call("monitors", "errors", "--since", "soon").code == 2
+
+
 def test_a_monitor_that_is_not_there_is_named_with_those_that_are(call: Call, monitored: Journal) -> None:
     done = call("monitors", "nope")
     assert done.code == 3 and "errors, age, quiet" in done.err
