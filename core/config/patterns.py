@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
+_MODEL_LETTERS = 200
 _BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/.]|/\.|\.lock(/|$)|[./]$|^@$")
 
 
@@ -19,6 +20,16 @@ def bad_path(text: str) -> str:
     if ".podium" in path.parts or ".git" in path.parts:
         return "is Podium's or git's own"
     return "is more than one line" if "\n" in text else ""
+
+
+def bad_model(text: str) -> str:
+    """Checks the name of a registered model, in which `${{ }}` stands for anything, by MLflow's own rules."""
+    plain = re.sub(r"\$\{\{.*?\}\}", "x", text)
+    if "/" in plain or ":" in plain:
+        return "is not a model's name (no `/` or `:`)"
+    if not plain.strip() or plain in (".", "..") or len(plain) > _MODEL_LETTERS:
+        return "is not a model's name"
+    return "is more than one line" if "\n" in plain else ""
 
 
 def bad_table(text: str) -> str:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..domain.models import TAG_KEY, MetricPoint, Model, Version
+from ..domain.models import MetricPoint, Model, Version
 from ..domain.project import Mlflow
 from ..errors import MissingExtra, NotFound, PodiumError, Unreachable, UsageError
 from ..http_client import printable, shown
@@ -175,13 +175,19 @@ class EmbeddedRegistry:
     def find_runs(self, experiment: str, keys: Collection[str]) -> list[TrackedRun]:
         with translated(self._uri):
             number = self._experiment(experiment)
-            if number is None:
-                return []
-            found: dict[str, TrackedRun] = {}
-            for key in dict.fromkeys(keys):
-                wanted = f"tags.`{TAG_KEY}` = {records.quoted(key)} and attributes.status = 'FINISHED'"
-                found.update({run.id: run for run in self._search_runs(number, wanted)})
-            return sorted(found.values(), key=lambda run: run.started, reverse=True)
+            own = None if number is None else (number, experiment)
+
+            def others() -> Iterator[tuple[str, str]]:
+                order = ["last_update_time DESC"]
+                for item in _all(
+                    lambda token: self._client.search_experiments(
+                        max_results=PAGE_SIZE, order_by=order, page_token=token
+                    )
+                ):
+                    if str(item.experiment_id) != number:
+                        yield str(item.experiment_id), str(item.name)
+
+            return records.runs_by_key(keys, own, others, self._search_runs)
 
     def metric_history(self, mlflow_run: str, metric: str) -> list[MetricPoint]:
         with translated(self._uri):
@@ -290,11 +296,11 @@ class EmbeddedRegistry:
     def _search_versions(self, wanted: str) -> Iterator[Any]:
         return _all(lambda token: self._client.search_model_versions(wanted, max_results=PAGE_SIZE, page_token=token))
 
-    def _search_runs(self, experiment: str, wanted: str) -> Iterator[TrackedRun]:
+    def _search_runs(self, experiments: Sequence[str], wanted: str) -> Iterator[TrackedRun]:
         order = ["attributes.start_time DESC"]
         items = _all(
             lambda token: self._client.search_runs(
-                [experiment], wanted, max_results=PAGE_SIZE, order_by=order, page_token=token
+                list(experiments), wanted, max_results=PAGE_SIZE, order_by=order, page_token=token
             )
         )
         return map(_run, items)
@@ -306,7 +312,7 @@ class EmbeddedRegistry:
     def _runs(self, ids: Sequence[str]) -> dict[str, TrackedRun]:
         def search(experiment: str, batch: Sequence[str]) -> Iterator[TrackedRun]:
             listed = ", ".join(records.quoted(run_id) for run_id in batch)
-            return self._search_runs(experiment, f"attributes.run_id IN ({listed})")
+            return self._search_runs([experiment], f"attributes.run_id IN ({listed})")
 
         return records.collect_runs(ids, self._experiment(self._mlflow.experiment), search, self.run)
 

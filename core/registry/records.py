@@ -9,7 +9,7 @@ from dataclasses import field, replace
 from typing import Any, TypeVar, cast
 
 from ..domain.frozen import Frozen
-from ..domain.models import TAG_COMMIT, TAG_DIGEST, TAG_RUN, TAG_VERDICT, Version
+from ..domain.models import TAG_COMMIT, TAG_DIGEST, TAG_KEY, TAG_RUN, TAG_VERDICT, Version
 from ..domain.verdicts import Verdict
 from ..errors import NotFound, UsageError
 from ..http_client import printable
@@ -23,6 +23,8 @@ FRESH_SECONDS = 24 * 3600.0
 
 # Run ids in one search. Well under SQLite's limit of bound variables, and the answer stays under a few MB.
 RUN_BATCH = 500
+# Experiments in one search.
+EXPERIMENT_BATCH = 100
 
 # Tags of MLflow's own that a person wants to see; the rest (`mlflow.log-model.history` and its like) is noise of up to
 # 8 kB each.
@@ -137,6 +139,30 @@ def _with_known(
         commit=tags.get(TAG_COMMIT, "") or tags.get("mlflow.source.git.commit", ""),
         run_id=number_or_none(tags.get(TAG_RUN, "")),
     )
+
+
+def runs_by_key(
+    keys: Iterable[str],
+    own: tuple[str, str] | None,
+    others: Callable[[], Iterable[tuple[str, str]]],
+    search: Callable[[Sequence[str], str], Iterable[TrackedRun]],
+) -> list[TrackedRun]:
+    """Returns the finished runs with these keys, newest first. Experiments are pairs of id and name: `own` is asked
+    first, `others` for keys without any there. `search` takes ids of experiments and a filter."""
+    found: dict[str, TrackedRun] = {}
+    elsewhere: dict[str, str] | None = None
+    for key in dict.fromkeys(keys):
+        wanted = f"tags.`{TAG_KEY}` = {quoted(key)} and attributes.status = 'FINISHED'"
+        here = list(search([own[0]], wanted)) if own is not None else []
+        found.update({run.id: replace(run, experiment=own[1]) for run in here if own is not None})
+        if here:
+            continue
+        elsewhere = dict(others()) if elsewhere is None else elsewhere
+        for batch in batches(list(elsewhere), EXPERIMENT_BATCH):
+            found.update(
+                {run.id: replace(run, experiment=elsewhere[run.experiment_id]) for run in search(batch, wanted)}
+            )
+    return sorted(found.values(), key=lambda run: run.started, reverse=True)
 
 
 def collect_runs(

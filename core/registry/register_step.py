@@ -85,6 +85,14 @@ def choose(runs: Sequence[TrackedRun], metric: str, goal: str) -> TrackedRun:
         )
     measured = [run for run in runs if math.isfinite(run.metrics.get(metric, math.nan))]
     if not measured:
+        logged = [run for run in runs if metric in run.metrics]
+        if logged:
+            raise RunFailed(
+                f"the last value of the metric {metric!r} is {logged[0].metrics[metric]} in "
+                + ("the MLflow run" if len(logged) == 1 else f"all {len(logged)} MLflow runs")
+                + " that logged it",
+                hint=f"it is the last value that counts: log a finite one last. {_finite(runs)}",
+            )
         seen = ", ".join(sorted({name for run in runs for name in run.metrics})) or "none at all"
         raise RunFailed(
             f"none of the {len(runs)} MLflow runs logged a finite metric {metric!r}",
@@ -98,15 +106,24 @@ def choose(runs: Sequence[TrackedRun], metric: str, goal: str) -> TrackedRun:
     return max(whole, key=lambda run: (sign * run.metrics[metric], run.started))
 
 
+def _finite(runs: Sequence[TrackedRun]) -> str:
+    """Returns the metrics with a finite last value, in words."""
+    seen = sorted({name for run in runs for name, value in run.metrics.items() if math.isfinite(value)})
+    return f"these have one: {', '.join(seen)}" if seen else "no metric has one"
+
+
 def _candidates(context: StepContext, registry: Registry) -> list[TrackedRun]:
     """Returns the MLflow runs of every step before this one. A step restored from the cache has its runs from the
     run that executed it."""
     origins = {step.key: str(step.origin_run or context.run.id) for step in context.upstream.values() if step.key}
     found = registry.find_runs(context.project.mlflow.experiment, list(origins))
+    _say_where(context, found)
     exact = [run for run in found if run.tags.get(TAG_RUN) == origins.get(run.tags.get(TAG_KEY, ""))]
     answered = {run.tags.get(TAG_KEY) for run in exact}
     newest: dict[str, TrackedRun] = {}
-    for run in found:  # newest first: where the exact run is gone, the last one with the same inputs stands for it
+    # Newest first: where the exact run is gone, the last one with the same inputs stands for it; but not one that
+    # another project on the same server may have made.
+    for run in (run for run in found if run.experiment == context.project.mlflow.experiment):
         newest.setdefault(run.tags.get(TAG_KEY, ""), run)
     return exact + [run for key, run in newest.items() if key not in answered]
 
@@ -128,6 +145,17 @@ def _note_dataset(context: StepContext, registry: Registry, run: TrackedRun) -> 
         registry.log_dataset(run.id, dataset)
     except PodiumError as error:
         context.log(f"{source} could not be noted as an input of MLflow run {run.id}: {error.message}")
+
+
+def _say_where(context: StepContext, runs: Sequence[TrackedRun]) -> None:
+    """Says where a training script has set an experiment of its own: its runs are found by their tag, and people look
+    for them in the project's."""
+    elsewhere = sorted({run.experiment for run in runs} - {context.project.mlflow.experiment, ""})
+    if elsewhere:
+        context.log(
+            f"MLflow runs of this run's steps are in the experiment {', '.join(elsewhere)}, and mlflow.experiment is "
+            f"{context.project.mlflow.experiment}: the script sets its own with mlflow.set_experiment()"
+        )
 
 
 def _lineage(context: StepContext, run: TrackedRun) -> dict[str, str]:

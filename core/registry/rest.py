@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..beneath import Directory, copy_tree
-from ..domain.models import TAG_KEY, MetricPoint, Model, Version
+from ..domain.models import MetricPoint, Model, Version
 from ..domain.project import Mlflow
 from ..errors import NotFound, Refused, Unreachable
 from ..http_client import escaped, printable
@@ -86,21 +86,15 @@ class RestRegistry:
 
     def find_runs(self, experiment: str, keys: Collection[str]) -> list[TrackedRun]:
         number = self._experiment(experiment)
-        if number is None:
-            return []
-        found: dict[str, TrackedRun] = {}
-        for key in dict.fromkeys(keys):
-            wanted = f"tags.`{TAG_KEY}` = {records.quoted(key)} and attributes.status = 'FINISHED'"
-            body = {
-                "experiment_ids": [number],
-                "filter": wanted,
-                "max_results": PAGE_SIZE,
-                "order_by": ["attributes.start_time DESC"],
-            }
-            found.update(
-                {run.id: run for run in map(answers.tracked_run, self._posted(f"{API}/runs/search", body, "runs"))}
-            )
-        return sorted(found.values(), key=lambda run: run.started, reverse=True)
+        own = None if number is None else (number, experiment)
+
+        def others() -> Iterator[tuple[str, str]]:
+            query = {"max_results": PAGE_SIZE, "order_by": ["last_update_time DESC"]}
+            for item in self._posted(f"{API}/experiments/search", query, "experiments"):
+                if answers.text(item, "experiment_id") != number:
+                    yield answers.text(item, "experiment_id"), answers.text(item, "name")
+
+        return records.runs_by_key(keys, own, others, self._search_runs)
 
     def metric_history(self, mlflow_run: str, metric: str) -> list[MetricPoint]:
         query = {"run_id": mlflow_run, "metric_key": metric, "max_results": HISTORY_PAGE_SIZE}
@@ -286,14 +280,18 @@ class RestRegistry:
     def _runs(self, ids: Sequence[str]) -> dict[str, TrackedRun]:
         def search(experiment: str, batch: Sequence[str]) -> list[TrackedRun]:
             listed = ", ".join(records.quoted(run_id) for run_id in batch)
-            body = {
-                "experiment_ids": [experiment],
-                "filter": f"attributes.run_id IN ({listed})",
-                "max_results": PAGE_SIZE,
-            }
-            return [answers.tracked_run(item) for item in self._posted(f"{API}/runs/search", body, "runs")]
+            return self._search_runs([experiment], f"attributes.run_id IN ({listed})")
 
         return records.collect_runs(ids, self._experiment(self._mlflow.experiment), search, self.run)
+
+    def _search_runs(self, experiments: Sequence[str], wanted: str) -> list[TrackedRun]:
+        body = {
+            "experiment_ids": list(experiments),
+            "filter": wanted,
+            "max_results": PAGE_SIZE,
+            "order_by": ["attributes.start_time DESC"],
+        }
+        return [answers.tracked_run(item) for item in self._posted(f"{API}/runs/search", body, "runs")]
 
     def _registered(self, model: str, run_id: str, source: str) -> VersionRecord | None:
         query = {"filter": f"run_id={records.quoted(run_id)}", "max_results": PAGE_SIZE}

@@ -50,6 +50,8 @@ class TrackedRun(Frozen):
     """All tags, MLflow's own included."""
     artifact_uri: str = ""
     """Where the run's own artifacts are."""
+    experiment: str = ""
+    """The experiment's name, where the run was searched for (`find_runs`)."""
     models: tuple[str, ...] = ()
     """The ids (`m-…`) of the models that it logged, the last one last."""
     datasets: tuple[LoggedDataset, ...] = ()
@@ -98,7 +100,8 @@ class Registry(Protocol):
     def run(self, mlflow_run: str) -> TrackedRun: ...
 
     def find_runs(self, experiment: str, keys: Collection[str]) -> list[TrackedRun]:
-        """Returns the finished MLflow runs of `experiment` whose tag `podium.key` is in `keys`, newest first."""
+        """Returns the finished MLflow runs whose tag `podium.key` is in `keys`, newest first: those of `experiment`,
+        and for a key without any there, those of all other experiments."""
         ...
 
     def metric_history(self, mlflow_run: str, metric: str) -> list[MetricPoint]:

@@ -156,6 +156,16 @@ def failure(answer: GitResult, arguments: Sequence[str]) -> PodiumError:
             f"git refuses this repository: {directory if found else 'it'} belongs to another user",
             hint=f"git config --global --add safe.directory {shlex.quote(directory)}",
         )
+    if "git-lfs" in words or "filter-process" in words or "smudge filter lfs" in words:
+        return PodiumError(
+            "git cannot check out files that are kept by Git LFS",
+            hint="install git-lfs and run `git lfs pull`, or set GIT_LFS_SKIP_SMUDGE=1 to do without these files",
+        )
+    if "promisor remote" in words:
+        return PodiumError(
+            "files of this commit are not here: this is a partial clone, and its remote does not give them",
+            hint="git fetch --refetch, where the remote can be reached",
+        )
     if "index.lock" in words or ".lock': File exists" in words:
         return PodiumError(
             f"git {arguments[0]}: another git is at work: {words}",

@@ -13,13 +13,12 @@ from pathlib import Path
 from ..domain.frozen import Frozen
 from ..domain.scm import Commit, Person
 from ..errors import NotFound, PodiumError, Refused, UsageError
-from . import hooks
+from . import hooks, worktrees
 from .git import checked, failure, git
+from .worktrees import CHECKOUT_TIMEOUT
 
 SHORT_LENGTH = 9
 _FORMAT = "%H%x00%an%x00%ct%x00%s%x00"
-# A checkout of a big repository may take its time; a hung file system may not take for ever.
-CHECKOUT_TIMEOUT = 600.0
 
 
 class Repository(Frozen):
@@ -148,16 +147,16 @@ class Repository(Frozen):
             for sha, author, at, subject in rows
         ]
 
-    def worktree_add(self, commit: str, path: Path) -> None:
-        """Checks `commit` out into `path`, which must not exist or must be empty, detached from any branch."""
+    def worktree_add(self, commit: str, path: Path) -> list[str]:
+        """Checks `commit` out into `path`, which must not exist or must be empty, detached from any branch, with the
+        submodules that are here; returns those that are not."""
         found = self.resolve(commit)
         if path.exists() and any(path.iterdir()):
             raise Refused(f"{path} is not empty", hint="remove it, or `git worktree remove` it")
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Twice --force: a directory that was deleted behind git's back is still registered, and may be taken again.
-        arguments = ("worktree", "add", "--force", "--force", "--detach", "--quiet", str(path), found.sha)
         with self._worktrees():
-            checked(self.git_dir, *arguments, timeout=CHECKOUT_TIMEOUT)
+            worktrees.add(self.git_dir, found.sha, path)
+            return worktrees.add_submodules(self.git_dir, self.root, path)
 
     def worktree_remove(self, path: Path) -> None:
         """Removes a worktree and its files. Does nothing if it is gone already."""
@@ -174,7 +173,7 @@ class Repository(Frozen):
                         raise PodiumError(
                             f"{path} cannot be removed: {answer.err}", hint="look at the permissions in it"
                         )
-            git(self.git_dir, "worktree", "prune")
+            worktrees.prune(self.git_dir)
 
     @contextmanager
     def _worktrees(self) -> Generator[None, None, None]:

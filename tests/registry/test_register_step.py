@@ -171,6 +171,17 @@ def test_what_is_missing_is_said(house: House) -> None:
         house.gate(99)
 
 
+def test_a_script_that_sets_its_own_experiment_is_found_and_told(
+    house: House, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = house.store.mlflow.experiment
+    house.store = replace(house.store, mlflow=replace(house.store.mlflow, experiment=f"{name}-x"))
+    made = house.train(f"own-{name}", ["x", "z"], roc_auc=0.8)
+    assert house.register(f"own-{name}")["mlflow_run"] == made
+    said = capfd.readouterr()
+    assert f"in the experiment {name}-x, and mlflow.experiment is {name}" in " ".join((said.out + said.err).split())
+
+
 def tracked(name: str, models: tuple[str, ...] = ("m-1",), **metrics: float) -> TrackedRun:
     return TrackedRun(name, "1", "FINISHED", float(len(name)), metrics=metrics, models=models)
 
@@ -188,6 +199,10 @@ def test_the_best_is_chosen_in_the_right_direction() -> None:
     with pytest.raises(RunFailed, match="finite metric 'auc'") as caught:
         choose(runs, "auc", "maximize")
     assert "loss" in caught.value.hint
+    ends = [tracked("a", loss=0.3, auc=float("nan")), tracked("b", auc=float("inf"))]
+    with pytest.raises(RunFailed, match=r"the last value of the metric 'auc' is nan in all 2 MLflow runs") as caught:
+        choose(ends, "auc", "maximize")
+    assert "log a finite one last" in caught.value.hint and "these have one: loss" in caught.value.hint
     with pytest.raises(RunFailed, match="logged a model"):
         choose([tracked("dd", (), loss=0.01)], "loss", "minimize")
 

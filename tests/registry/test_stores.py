@@ -129,8 +129,18 @@ def test_finished_runs_are_found_by_key_newest_first(store: Store) -> None:
     assert {run.id for run in found} == {first, second, third}
     assert unfinished not in {run.id for run in found}
     assert [run.started for run in found] == sorted((run.started for run in found), reverse=True)
-    assert store.registry.find_runs("no such experiment", ["a"]) == []
     assert store.registry.find_runs(store.mlflow.experiment, []) == []
+
+
+def test_runs_are_found_by_their_key_in_an_experiment_that_the_script_set(store: Store) -> None:
+    name, key = store.mlflow.experiment, f"key-of-{store.mlflow.experiment}"
+    elsewhere = replace(store, mlflow=replace(store.mlflow, experiment=f"{name}-else"))
+    other = elsewhere.train(tags={TAG_KEY: key}, model=False, roc_auc=0.1)
+    found = store.registry.find_runs(name, [key, "unknown"])
+    assert [(run.id, run.experiment) for run in found] == [(other, f"{name}-else")]
+    assert [run.id for run in store.registry.find_runs("no such experiment", [key])] == [other]
+    own = store.train(tags={TAG_KEY: key}, model=False, roc_auc=0.2)
+    assert [(run.id, run.experiment) for run in store.registry.find_runs(name, [key])] == [(own, name)]
 
 
 def test_metric_history_is_whole_and_in_order(store: Store) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..kinds import Duration, Flag, PluginName, Secret, Text
-from ..patterns import bad_local, bad_path, bad_remote
+from ..patterns import bad_local, bad_model, bad_path, bad_remote
 from ..sections import Key, Section
 from . import common
 from .common import IMAGE
@@ -98,7 +98,7 @@ MLFLOW = Section(
         Key("experiment", Text(), "MLflow experiment (the project's name)"),
         Key(
             "model",
-            Text(pattern=r"[^/:]{1,200}", what="a model's name (no `/` or `:`)"),
+            Text(check=bad_model),
             "registered model (the project's name)",
         ),
         Key(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ... import plugins
 from ...domain.monitoring import LOOP_MODES
 from ..kinds import Choice, Duration, Flag, Integer, PluginName, Share, Text, Value
-from ..patterns import bad_schedule
+from ..patterns import bad_model, bad_schedule
 from ..sections import VARIABLE_NAME, Chosen, Either, Key, ListOf, MapOf, Option, Plain, Section
 from . import common
 from .checks import DATA_STEP
@@ -130,7 +130,7 @@ BUILTINS: dict[str, tuple[Key, ...]] = {
     "register": (
         Key("metric", Text(templated=True), "MLflow metric by which the best run is chosen", required=True),
         Key("goal", Choice(GOALS), "maximize or minimize; only needed where Podium does not know the metric"),
-        Key("model", Text(templated=True), "registered model (that of the project)"),
+        Key("model", Text(templated=True, check=bad_model), "registered model (that of the project)"),
         _VERSION,
     ),
     "gate": (Key("gate", common.reference, "gate to check the version with", required=True), _VERSION),

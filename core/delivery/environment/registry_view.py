@@ -9,10 +9,12 @@ from typing import Self
 from ...domain.frozen import Frozen
 from ...domain.models import Version
 from ...journal import Journal
+from ...registry.snapshot import ABSENT
 
 
 class RegistryView(Frozen):
-    """A model's versions and aliases as the journal last saw them. `empty` means that it knows no version at all.
+    """A model's versions and aliases as the journal last saw them. `empty` means that it knows no version at all,
+    `unread` that the registry was not read yet, or is not there: an empty one that was read has no version any more.
 
     Each version is read when it is asked for, and once.
     """
@@ -21,13 +23,15 @@ class RegistryView(Frozen):
     model: str
     aliases: Mapping[str, int]
     empty: bool
+    unread: bool = False
     _read: dict[int, Version | None] = field(default_factory=dict[int, Version | None], repr=False)
 
     @classmethod
     def load(cls, journal: Journal, model: str) -> Self:
         """Reads the aliases."""
         aliases = journal.versions.aliases(model)
-        return cls(journal, model, aliases, not aliases and not journal.versions.any(model))
+        empty = not aliases and not journal.versions.any(model)
+        return cls(journal, model, aliases, empty, empty and journal.versions.fingerprint(model) in (None, ABSENT))
 
     def version(self, number: int) -> Version | None:
         """Returns the version of that number, None when the registry has none."""

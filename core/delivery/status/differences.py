@@ -247,7 +247,7 @@ def _containers(
 
 
 def _aliases(runtime: EnvironmentRuntime, current: Deployment, registry: RegistryView) -> list[Difference]:
-    if registry.empty:
+    if registry.unread:
         return []
     serving, known = current.to_version, registry.version(current.to_version) is not None
     found: list[Difference] = []

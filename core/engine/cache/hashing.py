@@ -28,6 +28,9 @@ IGNORED = frozenset(
 _UNFINISHED = re.compile(r"\..{1,50}\.([0-9]{1,10})\.part", re.DOTALL)
 _SETTLED_NS = 50_000_000
 _MAX_DEPTH = 100  # directories above a link that is followed
+# What stands in place of a file that Git LFS keeps elsewhere, and how large such a pointer is.
+_POINTER = b"version https://git-lfs.github.com/spec/v1"
+_POINTER_BYTES = (100, 400)
 _CHUNK_BYTES = 1 << 20
 # After so many bytes of one file, whoever asked gets a chance to look after other things.
 _YIELD_BYTES = 64 << 20
@@ -144,6 +147,19 @@ def summary(entries: list[FileEntry]) -> str:
             )
         )
     return digest.hexdigest()
+
+
+def refuse_pointers(top: str, path: str, entries: list[FileEntry]) -> None:
+    """Raises RunFailed if an input, or a file below it, is the pointer of Git LFS that stands for a file: a model would
+    be trained on it."""
+    for entry in entries:
+        if entry.kind != "file" or not _POINTER_BYTES[0] <= entry.size <= _POINTER_BYTES[1]:
+            continue
+        full = "/".join(part for part in (top, path, entry.path) if part)
+        with open(full, "rb") as file:  # noqa: PTH123
+            if file.read(len(_POINTER)) == _POINTER:
+                name = full.removeprefix(f"{top}/")
+                raise RunFailed(f"input {name!r} is a pointer of Git LFS, not the file itself", hint="git lfs pull")
 
 
 def locate(root: str, path: str, what: str) -> str:

@@ -25,7 +25,7 @@ from ...domain.project import Project
 from ...errors import JournalError, RunFailed
 from ..graph import PlannedStep
 from .file_copy import place
-from .hashing import FileEntry, FileHashes, matching, scan, summary
+from .hashing import FileEntry, FileHashes, matching, refuse_pointers, scan, summary
 from .image_digests import ImageDigests
 from .objects import Objects
 from .outputs import OutputLocation, Outputs
@@ -102,7 +102,10 @@ class Cache:
                 hint = "write it, or have an earlier step that this one `needs` put it into `outputs`"
                 raise RunFailed(f"input {pattern!r} does not exist", hint=hint)
             inside = top if f"{top}/".startswith(f"{self.directory.parent.resolve()}/") else ""  # a run's worktree
-            found.extend((path, summary(scan(f"{top}/{path}", self.hashes, inside=inside))) for path in paths)
+            for path in paths:
+                entries = scan(f"{top}/{path}", self.hashes, inside=inside)
+                refuse_pointers(top, path, entries)
+                found.append((path, summary(entries)))
         return found
 
     def find(self, key: str) -> StoredResult | None:

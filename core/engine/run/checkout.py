@@ -34,7 +34,10 @@ def check_out(home: Path, journal: Journal, run: Run, present: Project | None = 
     if not (top.exists() and whole.exists()):
         # What a worker that was killed had checked out of it is not the commit.
         repository.worktree_remove(top)
-        repository.worktree_add(run.commit, top)
+        missing = repository.worktree_add(run.commit, top)
+        if missing:
+            here = "git submodule update --init --recursive"
+            tell(f"submodules are not here, so they are empty: {', '.join(missing)}; {here}")
         whole.touch(mode=0o600)
     root = top / repository.prefix if repository.prefix else top
     journal.runs.set_workspace(run.id, root)

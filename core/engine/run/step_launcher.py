@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from .. import builtin_process, environment, paths
 from ..cache import Cache, StoredResult, keyed
 from ..cache.hashing import locate
 from ..context import StepContext, UpstreamStep
+from ..editable import import_paths
 from ..executors import Execution, Executor, ExecutorContext, Task, load
 from ..executors.preloaded import PreloadedExecution
 from ..graph import PlannedStep
@@ -29,6 +31,10 @@ from .run_graph import RunGraph, StepNode
 
 SHELL = ("/bin/sh", "-e", "-c")
 MAX_LAST_WORDS = 300
+_PYTHONPATH = "PYTHONPATH"
+# The shell's exit codes for a program that cannot be started, and one that is not there.
+_NOT_STARTED = (126, 127)
+_LONGEST_LINE = 4096
 
 
 class StepFailed(Exception):
@@ -83,6 +89,10 @@ class Launcher:
         found = self._learnt(node)
         if not ending.good:
             log.note(ending.describe())
+            if ending.code in _NOT_STARTED and (script := _ends_with_return(node.step.command, self._root)):
+                hint = "its lines end as on Windows: `sed -i 's/\\r$//'`, and `text eol=lf` in .gitattributes"
+                log.note(f"the first line of {script} ends with \\r. {hint}")
+                raise StepFailed(f"{ending.describe()}: the first line of {script} ends with \\r", hint)
             if found.get("error") and not ending.reason:
                 raise StepFailed(self._masked(found["error"]), self._masked(found.get("hint") or ""))
             raise StepFailed(ending.describe(), self._words(ending))
@@ -144,10 +154,15 @@ class Launcher:
         contained = step.container is not None
         shared = self._shared.get(contained)
         if shared is None:
-            shared = self._shared[contained] = environment.fixed(self._project, self._run, contained=contained)
+            shared = environment.fixed(self._project, self._run, contained=contained)
+            if self._isolated and not contained:
+                shared = self._with_own_code(shared, log)
+            self._shared[contained] = shared
         spec = step.spec
         threads = environment.threads(spec.cpus, local=not contained)
         env = environment.for_step({**threads, **shared}, self._run, step.name, node.key, {**step.env, **step.values})
+        if step.env.get(_PYTHONPATH) and shared.get(_PYTHONPATH):
+            env[_PYTHONPATH] = os.pathsep.join((shared[_PYTHONPATH], step.env[_PYTHONPATH]))
         return Task(
             self._run.id,
             step.name,
@@ -166,6 +181,17 @@ class Launcher:
             memory=None if contained else spec.memory,
             nice=self._project.nice,
         )
+
+    def _with_own_code(self, shared: dict[str, str], log: StepLog) -> dict[str, str]:
+        """Has Python import what is installed from the working tree (`pip install -e .`) from the run's worktree."""
+        top = paths.worktree(self._project.state, self._run.id)
+        inside = self._root.relative_to(top).parts if self._root.is_relative_to(top) else ()
+        main = self._project.home.parents[len(inside) - 1] if inside else self._project.home
+        own = import_paths(shared, main.resolve(), top)
+        if not own:
+            return shared
+        log.note(f"installed from the working tree, imported from the commit: {', '.join(own)}")
+        return {**shared, _PYTHONPATH: os.pathsep.join([*own, *filter(None, [shared.get(_PYTHONPATH, "")])])}
 
     def _tell_of_claims(self, node: StepNode, log: StepLog) -> None:
         """Says once a run that what a step may use is no limit here."""
@@ -352,6 +378,19 @@ def has_containers(project: Project) -> bool:
     return any(
         step.container is not None for pipeline in project.pipelines.values() for step in pipeline.steps.values()
     )
+
+
+def _ends_with_return(command: str, root: Path) -> str:
+    """Returns the script of a command whose first line names no program, because it ends with a carriage return."""
+    for word in command.split()[:20]:
+        file = root / word.strip("'\"")
+        with suppress(OSError, ValueError):
+            if file.is_file():
+                with file.open("rb") as opened:
+                    first = opened.readline(_LONGEST_LINE)
+                if first.startswith(b"#!") and first.endswith(b"\r\n"):
+                    return word
+    return ""
 
 
 def _restored_words(kept: StoredResult, files: int) -> str:

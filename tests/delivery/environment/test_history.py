@@ -132,6 +132,16 @@ def test_the_registry_is_seen_as_it_was_last_read(journal: Journal) -> None:
     assert not RegistryView.load(journal, MODEL).empty, "versions without an alias are versions"
 
 
+@pytest.mark.parametrize(("mark", "unread"), [("f", False), ("absent", True)])
+def test_a_registry_whose_last_version_is_gone_was_read(journal: Journal, mark: str, unread: bool) -> None:
+    assert RegistryView.load(journal, MODEL).unread
+    journal.versions.replace(MODEL, [Version(MODEL, 1, 1.0)], "e")
+    assert not RegistryView.load(journal, MODEL).unread
+    journal.versions.replace(MODEL, [], mark)
+    view = RegistryView.load(journal, MODEL)
+    assert view.empty and view.unread is unread
+
+
 @contextmanager
 def counted(journal: Journal) -> Iterator[list[int]]:
     """How many rows are read inside."""

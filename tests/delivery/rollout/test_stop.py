@@ -55,6 +55,13 @@ def heal(world: World) -> list[str]:
     return healing.heal_environment(world.project, world.journal, world.environment)
 
 
+def test_the_last_version_of_a_model_that_serves_is_deleted(serving: World) -> None:
+    assert status(serving).differences == ()
+    serving.journal.versions.replace(serving.project.mlflow.model, [], "read")
+    said = [each.words for each in status(serving).differences]
+    assert "version 2 serves but was deleted from the registry" in said
+
+
 def nothing_answers(world: World) -> bool:
     def refused() -> bool:
         with socket.socket() as client:
