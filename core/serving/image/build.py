@@ -168,7 +168,7 @@ def _subject(project: Project, journal: Journal, number: int, say: Say) -> Image
 def _built(engine: Engine, subject: ImageSource, base: str, say: Say, *, fresh: bool) -> Image:
     started = time.monotonic()
     base_id = _base(engine, base, say)
-    small = image_requirements.of_model(subject.path).key()
+    small = image_requirements.of_model(subject.path, wheels=bool(subject.project.docker.wheels)).key()
     whole = bool(
         images.find(engine, [*subject.labels.filters(), f"{names.REQUIREMENTS}={small}", f"{names.WHOLE}=yes"])
     )
@@ -244,7 +244,7 @@ def _assembled(
 def _dependencies(engine: Engine, subject: ImageSource, recipe: ImageRecipe, say: Say) -> str:
     """Returns the name of the image with the dependencies, built if it is missing."""
     project = subject.project
-    requirements = image_requirements.of_model(subject.path, whole=recipe.whole)
+    requirements = image_requirements.of_model(subject.path, whole=recipe.whole, wheels=bool(project.docker.wheels))
     wheels = project.home / Path(project.docker.wheels).expanduser() if project.docker.wheels else None
     stamps = (
         [f"{path.name} {files.file_digest(path).hex()}" for path in image_recipe.wheel_files(wheels)] if wheels else []

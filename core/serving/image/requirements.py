@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -52,6 +52,11 @@ _OPTIONS = (
     "--only-binary",
     "--trusted-host",
 )
+# Options that name another place than the public index.
+_PLACES = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links")
+# A version that no public index has: one of a build (`+cpu`), or MLflow of its repository.
+_LOCAL = re.compile(r"===?\s*[^\s,;]*\+[^\s,;]+")
+_UNPUBLISHED = re.compile(r"mlflow(-skinny)?\s*(\[[^\]]*\])?\s*===?\s*[^\s,;]*\.dev", re.IGNORECASE)
 _CONSTRAINTS = ("-c", "--constraint")
 MAX_BYTES = 1024 * 1024  # bytes
 
@@ -72,9 +77,10 @@ class Requirements:
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def of_model(files: Path, *, whole: bool = False) -> Requirements:
-    """Returns the requirements of the model in the directory `files`. Raises NotFound if MLflow wrote none,
-    RunFailed for a line that no image can install, Refused for one that contains a password."""
+def of_model(files: Path, *, whole: bool = False, wheels: bool = False) -> Requirements:
+    """Returns the requirements of the model in the directory `files`; `wheels` says that they are installed from a
+    directory of wheels. Raises NotFound if MLflow wrote none, RunFailed for a line that no image can install, Refused
+    for one that contains a password."""
     lines, described = _lines(files), _described(files)
     made: list[str] = []
     for line in lines:
@@ -87,7 +93,20 @@ def of_model(files: Path, *, whole: bool = False) -> Requirements:
         line for line in (*(() if whole else _SCORING), *SERVING) if _normal(re.split(r"[<>=;]", line)[0]) not in names
     ]
     constraints = _read(files / "constraints.txt") if any(line.split()[0] in _CONSTRAINTS for line in made) else ""
+    if not wheels and not any(re.split(r"[\s=]", line, maxsplit=1)[0] in _PLACES for line in made):
+        _refuse_unpublished((*made, *constraints.splitlines()))
     return Requirements("\n".join(dict.fromkeys(made)) + "\n", constraints, _modules(described, names), whole)
+
+
+def _refuse_unpublished(lines: Iterable[str]) -> None:
+    """Raises RunFailed for a version that the public index cannot have: pip would say so minutes later."""
+    for line in lines:
+        if "://" not in line and (_LOCAL.search(line) or _UNPUBLISHED.match(line)):
+            raise RunFailed(
+                f"the model's requirements name a version that the package index does not have: {clean(line)[:120]}",
+                hint="put its wheel, and the others, into docker.wheels; or log the model with the public version, or"
+                " with an --extra-index-url that has this one",
+            )
 
 
 def _lines(files: Path) -> list[str]:

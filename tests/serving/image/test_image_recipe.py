@@ -128,6 +128,31 @@ def test_what_pip_can_fetch_is_left_to_it(tmp_path: Path, line: str) -> None:
     assert line in image_requirements.of_model(model(tmp_path, f"mlflow==3.1.0\n{line}\n")).text.splitlines()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "torch==2.5.1+cpu",
+        "xgboost==3.0.0+local ; python_version > '3'",
+        "torch [x] === 2.5.1+cu102",
+        "mlflow==3.18.0.dev0",
+    ],
+)
+def test_a_version_that_no_index_has_is_refused_before_the_build(tmp_path: Path, line: str) -> None:
+    first = "" if line.startswith("mlflow") else "mlflow==3.1.0\n"
+    with pytest.raises(RunFailed, match="the package index does not have") as caught:
+        image_requirements.of_model(model(tmp_path, f"{first}{line}\n"))
+    there = line.replace("mlflow", "mlflow-skinny")
+    assert there.split()[0] in caught.value.message and "docker.wheels" in caught.value.hint
+    assert there in image_requirements.of_model(model(tmp_path / "b", f"{first}{line}\n"), wheels=True).text
+    elsewhere = f"--extra-index-url https://host/cpu\n{first}{line}\n"
+    assert there in image_requirements.of_model(model(tmp_path / "c", elsewhere)).text
+
+
+def test_a_version_of_a_branch_and_a_plus_elsewhere_are_left_to_pip(tmp_path: Path) -> None:
+    for line in ("b @ https://host/b-1+x.whl", "git+https://host/a@v1+2", "tf-nightly==2.20.0.dev1", "c==1.0"):
+        assert line in image_requirements.of_model(model(tmp_path / line[0], f"mlflow==3.1.0\n{line}\n")).text
+
+
 def test_requirements_are_never_part_of_a_dockerfile(tmp_path: Path) -> None:
     wicked = "mlflow==3.1.0\nx; RUN id\nCOPY / /\n"
     requirements = image_requirements.of_model(model(tmp_path, wicked))
