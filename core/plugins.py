@@ -82,7 +82,7 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "swarm": Plugin(),
     },
     "steps": {
-        "register": Plugin("podium.core.registry.register_step:register"),
+        "register": Plugin("podium.core.serving.registering:register"),
         "gate": Plugin("podium.core.quality.gate_step:gate"),
         "data-check": Plugin("podium.core.quality.data_checks.step:data_check"),
         "labels": Plugin("podium.core.labels.steps:labels"),

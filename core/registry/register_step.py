@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..domain.models import (
@@ -36,9 +36,14 @@ _MINIMIZED = frozenset({"rmse", "mae", "mse", "log_loss", "brier", "loss", "erro
 _DIGEST_LENGTH = 36
 
 
-def register(context: StepContext) -> Mapping[str, Any]:
-    """Registers the best run. Results: `model`, `version`, `mlflow_run`, `metric`, `value`, `goal`, `digest`,
-    `candidates` (the number of runs it chose from)."""
+def _unchecked(_: Path) -> None:
+    """Accepts every model."""
+
+
+def register(context: StepContext, *, check: Callable[[Path], None] = _unchecked) -> Mapping[str, Any]:
+    """Registers the best run; `check` gets its files, and raises if it cannot be the challenger. Results: `model`,
+    `version`, `mlflow_run`, `metric`, `value`, `goal`, `digest`, `candidates` (the number of runs it chose from), and
+    for the cache `keys` (those of the steps that left them)."""
     metric = str(context.options["metric"])
     goal = str(context.options.get("goal") or ("minimize" if metric in _MINIMIZED else "maximize"))
     model = str(context.options.get("model") or context.project.mlflow.model)
@@ -51,9 +56,11 @@ def register(context: StepContext) -> Mapping[str, Any]:
             f"best of {len(runs)} MLflow runs by {metric} ({goal}): {name} {best.id}, {best.metrics[metric]:.6g}"
         )
         version = registry.register(model, best.id, tags=_lineage(context, best))
-        digest = registry.fetch(model, version.version, files.directory(context.project.state, model, version.version))
+        directory = files.directory(context.project.state, model, version.version)
+        digest = registry.fetch(model, version.version, directory)
         if version.digest != digest:
             registry.set_tag(model, version.version, TAG_DIGEST, digest)
+        check(directory)
         _set_challenger(context, registry, model, version.version)
         context.journal.versions.update(registry.version(model, version.version))
         refresh_here(context.project, context.journal)
@@ -69,6 +76,7 @@ def register(context: StepContext) -> Mapping[str, Any]:
         "goal": goal,
         "digest": digest,
         "candidates": len(runs),
+        "keys": sorted({run.tags.get(TAG_KEY, "") for run in runs} - {""}),
     }
 
 

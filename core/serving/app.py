@@ -48,6 +48,12 @@ _OK, _UNAUTHORIZED = 200, 401
 LOADING = ScoringAnswer(
     503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "The model is still being loaded."}'
 )
+_COMPRESSED = problem(
+    415,
+    "UNSUPPORTED_MEDIA_TYPE",
+    "The request has a Content-Encoding, and only requests without one are read: send it uncompressed.",
+    kept=False,
+)
 NOT_FOUND = ScoringAnswer(404, b'{"detail":"Not Found"}')
 NOT_ALLOWED = ScoringAnswer(405, b'{"detail":"Method Not Allowed"}')
 
@@ -144,7 +150,7 @@ class App:
         await reply(send, ScoringAnswer(200, text.encode(), CONTENT_TYPE))
 
     async def invocations(self, scope: Scope, receive: Receive, send: Send) -> None:
-        content_type, request_id, length = self._headers(scope["headers"])
+        content_type, request_id, length, plain = self._headers(scope["headers"])
         headers = [(b"x-request-id", request_id)]
         if self.scorer is None:
             await reply(send, LOADING, headers)
@@ -157,6 +163,8 @@ class App:
             started = time.perf_counter()  # what a client takes to send its request is not the model's
             if isinstance(got, ScoringAnswer):
                 answer = got
+            elif not plain:
+                answer = _COMPRESSED
             else:
                 body = got
                 answer = await self.predictor.answer(self.scorer, body, content_type, request_id)
@@ -168,12 +176,13 @@ class App:
         finally:
             metrics.in_flight -= 1
 
-    def _headers(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, bytes, int]:
-        """Returns the content type, the request id (the client's if it is a plain word, else a new one), and the
-        content length or 0."""
+    def _headers(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, bytes, int, bool]:
+        """Returns the content type, the request id (the client's if it is a plain word, else a new one), the content
+        length or 0, and whether the body is as it is: not compressed."""
         content_type: str | None = None
         request_id = b""
         length = 0
+        plain = True
         for name, value in headers:
             if name == b"content-type":
                 content_type = value.decode("latin-1")
@@ -181,7 +190,9 @@ class App:
                 request_id = value
             elif name == b"content-length" and value.isdigit():
                 length = int(value)
-        return content_type, request_id or self._prefix + b"%x" % next(self._numbers), length
+            elif name == b"content-encoding":
+                plain = value.strip().lower() in (b"", b"identity")
+        return content_type, request_id or self._prefix + b"%x" % next(self._numbers), length, plain
 
     async def _body(self, receive: Receive, length: int, most: int) -> bytes | ScoringAnswer:
         """Returns the whole body, or the answer to a body that is too large or too slow."""
@@ -264,12 +275,14 @@ class App:
         recorder.capture(record, len(body) + len(output) + 512)
 
     async def feedback(self, scope: Scope, receive: Receive, send: Send) -> None:
-        _, _, length = self._headers(scope["headers"])
+        _, _, length, plain = self._headers(scope["headers"])
         client = self._sender(scope["headers"])
         if isinstance(client, ScoringAnswer):
             await reply(send, client, [(b"www-authenticate", b"Bearer")] if client.status == _UNAUTHORIZED else ())
             return
         body = await self._body(receive, length, _MAX_FEEDBACK_BODY)
+        if not plain:
+            body = _COMPRESSED
         await reply(send, body if isinstance(body, ScoringAnswer) else self._feedback(body, client))
 
     def _sender(self, headers: Iterable[tuple[bytes, bytes]]) -> str | ScoringAnswer:

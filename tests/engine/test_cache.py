@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -433,3 +434,16 @@ def test_hard_links_only_where_asked_for_and_files_with_a_life_of_their_own(tmp_
     assert os.access(root / "big", os.X_OK)
     assert cache.restore(executable, root, tmp_path / "aside", link=True) == RestoreResult(0, 0)
     cache.close()
+
+
+def test_a_training_whose_mlflow_runs_are_gone_is_done_again(lab: Lab) -> None:
+    lab.write("source", "1")
+    project = lab.pipeline("train: {run: cp source model, inputs: [source], outputs: [model]}")
+    lab.run(project)
+    run, steps = lab.run(project)
+    assert steps["train"].cached and run.state is RunState.SUCCEEDED
+    with closing(Cache(lab.home / ".podium")) as cache:
+        cache.tracked.note([steps["train"].key])
+    _, again = lab.run(project)
+    assert not again["train"].cached and not (lab.home / ".podium" / "mlflow.db").exists()
+    assert "the MLflow runs that it left are gone: done again" in lab.log(again["train"].run_id, "train", "p")

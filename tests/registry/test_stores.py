@@ -11,6 +11,9 @@ from podium.core.domain.models import TAG_COMMIT, TAG_KEY, TAG_RUN, TAG_VERDICT
 from podium.core.domain.verdicts import Verdict
 from podium.core.errors import NotFound, PodiumError, UsageError
 from podium.core.registry import files
+from podium.core.registry.tracked import runs_gone
+
+from tests.support import free_port
 
 from .conftest import Store
 
@@ -130,6 +133,17 @@ def test_finished_runs_are_found_by_key_newest_first(store: Store) -> None:
     assert unfinished not in {run.id for run in found}
     assert [run.started for run in found] == sorted((run.started for run in found), reverse=True)
     assert store.registry.find_runs(store.mlflow.experiment, []) == []
+
+
+def test_runs_that_are_gone_are_missed_without_mlflow(store: Store) -> None:
+    key = f"gone-{store.mlflow.experiment}"
+    assert runs_gone(store.mlflow, store.state, key)
+    made = store.train(tags={TAG_KEY: key}, model=False, roc_auc=0.1)
+    assert not runs_gone(store.mlflow, store.state, key)
+    store.client.delete_run(made)
+    assert runs_gone(store.mlflow, store.state, key)
+    nowhere = replace(store.mlflow, tracking_uri=f"http://127.0.0.1:{free_port()}")
+    assert not runs_gone(nowhere, store.state, key), "what cannot be asked is not taken for gone"
 
 
 def test_runs_are_found_by_their_key_in_an_experiment_that_the_script_set(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any
@@ -141,6 +142,17 @@ def test_what_the_client_did_wrong_is_not_our_fault(
     ours, theirs = (both.ask(app, "POST", "/invocations", body, headers) for app in (both.ours, both.theirs))
     assert (ours.status_code, theirs.status_code) == (status, 500)
     assert ours.headers["content-type"] == JSON and set(ours.json()) == {"error_code", "message"}
+
+
+@pytest.mark.parametrize("coding", ["gzip", " GZIP", "zstd", "gzip, identity"])
+def test_a_compressed_request_is_refused_in_words(pair: Callable[[str], Pair], coding: str) -> None:
+    both = pair("typed")
+    body = gzip.compress(json.dumps(table(ROW)).encode(), mtime=0)
+    answer = both.ask(both.ours, "POST", "/invocations", body, {"content-type": JSON, "content-encoding": coding})
+    assert answer.status_code == 415 and "uncompressed" in answer.json()["message"]
+    body = json.dumps(table(ROW)).encode()
+    plain = {"content-type": JSON, "content-encoding": "identity"}
+    assert both.ask(both.ours, "POST", "/invocations", body, plain).status_code == 200
 
 
 BROKEN = [

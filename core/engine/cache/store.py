@@ -30,6 +30,7 @@ from .image_digests import ImageDigests
 from .objects import Objects
 from .outputs import OutputLocation, Outputs
 from .restoring import Restorer
+from .tracked_keys import TrackedKeys
 
 KEY_FORMAT = 1
 # What a long step made is written down at once: its worker may be killed at any time. Short ones are written together.
@@ -70,6 +71,7 @@ class Cache:
         self.hashes = FileHashes(self._database)
         self._objects = Objects(objects, self.hashes)
         self.images = ImageDigests(self._database)
+        self.tracked = TrackedKeys(self._database)
         self._ways: dict[tuple[Path, str], OutputLocation] = {}
         self._new: dict[str, StoredResult] = {}
         self._used: set[str] = set()

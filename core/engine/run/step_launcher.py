@@ -17,6 +17,7 @@ from ...errors import PodiumError
 from ...logs.masking import masked
 from ...logs.writer import StepLog
 from ...preload.protocol import Child
+from ...registry.tracked import runs_gone
 from .. import builtin_process, environment, paths
 from ..cache import Cache, StoredResult, keyed
 from ..cache.hashing import locate
@@ -223,6 +224,9 @@ class Launcher:
         kept = store.find(node.key)
         if kept is None or (self._fresh and kept.run_id != self._run.id):
             return False
+        if store.tracked.has(node.key) and runs_gone(self._project.mlflow, self._project.state, node.key):
+            log.note(f"run {kept.run_id} has done this, but the MLflow runs that it left are gone: done again")
+            return False
         restored = store.restore(kept, self._root, self._directory / "aside", link=self._isolated)
         if restored is None:
             log.note(
@@ -321,6 +325,9 @@ class Launcher:
                 raise StepFailed(ending.reason, error)
             raise StepFailed(error, self._masked(answer.get("hint") or ""))
         if ending.good and "results" in answer:
+            if node.step.spec.uses == "register":
+                self._store().tracked.note(node.results.get("keys", ()))
+                node.results = {name: value for name, value in node.results.items() if name != "keys"}
             return
         self.log(node).note(ending.describe())
         raise StepFailed(ending.describe() if not ending.good else "ended without an answer", self._words(ending))
