@@ -13,6 +13,7 @@ from ..domain.project import Project
 from ..errors import ConfigError, Problem
 from ..known_secrets import in_environment, known
 from ..priority import LOWEST
+from ..secret_forms import maskable
 from . import build, source
 from .idle import idle
 from .origins import with_origins
@@ -42,7 +43,16 @@ def from_text(text: str, name: str, root: Path, home: Path, environ: Mapping[str
     if reader.problems:
         raise ConfigError(_in_order(reader.problems, name))
     found = with_origins(found, record, environ)
-    return replace(found, nice=nice, idle=idle(record, found), digest=sha256(text.encode()).hexdigest())
+    unused = (*idle(record, found), *_not_masked(secrets, environ))
+    return replace(found, nice=nice, idle=unused, digest=sha256(text.encode()).hexdigest())
+
+
+def _not_masked(secrets: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
+    """Returns a sentence for each variable whose secret is too short, or too common a word, to be masked in a text."""
+    bare = {secret for secret in secrets if secret.strip() and not maskable(secret)}
+    named = sorted(name for name, value in environ.items() if value in bare)
+    words = "its value is too short, or a word of every log: it is masked only where it stands alone"
+    return [f"the secret in ${{{name}}}: {words}" for name in named]
 
 
 def _nice(reader: Reader, written: int) -> int:

@@ -70,3 +70,10 @@ def test_what_stands_in_files_is_masked_in_steps(tmp_path: Path) -> None:
     )
     project = from_text(text, "podium.yaml", tmp_path, tmp_path, {})
     assert in_files(project) == (TOKEN, "first-token-1", "second-token-2")
+
+
+@pytest.mark.parametrize(("value", "told"), [("main", True), ("abc", True), ("1234", True), ("main-9f2c", False)])
+def test_a_secret_that_no_log_can_mask_is_told(value: str, told: bool) -> None:
+    text = "project: q\nenv: {A: '${MY_TOKEN}'}\n"
+    found = from_text(text, "podium.yaml", Path("/p"), Path("/p"), {"MY_TOKEN": value}).idle
+    assert (len(found) == 1 and "${MY_TOKEN}" in found[0] and value not in found[0].split()) if told else found == ()

@@ -267,7 +267,7 @@ def test_what_nothing_acts_on_yet_is_told(read: Read, tmp_path: Path, monkeypatc
     text = FLIGHTS.replace("{driver: process, port: 5101}", "{driver: swarm, port: 5101}").replace(
         "{run: pytest -q tests}", "{run: x, executor: ray}"
     )
-    project = read(text, GITHUB_TOKEN="x")
+    project = read(text, GITHUB_TOKEN="a-token")
     nothing, nobody = (
         "accepted but not implemented yet",
         "accepted, but no installed package implements it, so",
@@ -279,7 +279,7 @@ def test_what_nothing_acts_on_yet_is_told(read: Read, tmp_path: Path, monkeypatc
     )
     package(tmp_path / "site", {"executors": {"ray": "far:Ray"}, "drivers": {"swarm": "far:Swarm"}})
     monkeypatch.syspath_prepend(tmp_path / "site")
-    assert len(read(text, GITHUB_TOKEN="x").idle) == 1, "a package that brings it acts on it"
+    assert len(read(text, GITHUB_TOKEN="a-token").idle) == 1, "a package that brings it acts on it"
 
 
 def test_a_monitor_knows_its_kind_its_window_and_its_reference(read: Read) -> None:
