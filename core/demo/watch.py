@@ -68,9 +68,14 @@ class Watch:
         """Tells whether an alert's threshold is exceeded."""
         return any(is_beyond(rule, measurement) for rule in self.rules(measurement.monitor))
 
-    def _wait_until_judged(self, found: Sequence[Measurement]) -> None:
+    def to_be_judged(self, found: Sequence[Measurement]) -> dict[str, float]:
+        """Returns monitor -> time of the measurements that begin or end an alert; one without a value does neither."""
         firing = {each.monitor for each in self._cockpit.alerts.list() if each.firing}
-        waited = {each.monitor: each.at for each in found if self.beyond(each) or each.monitor in firing}
+        judged = (each for each in found if each.value is not None)
+        return {each.monitor: each.at for each in judged if self.beyond(each) or each.monitor in firing}
+
+    def _wait_until_judged(self, found: Sequence[Measurement]) -> None:
+        waited = self.to_be_judged(found)
         deadline = time.monotonic() + JUDGED_TIMEOUT
         while waited and time.monotonic() < deadline:
             for alert in self._cockpit.alerts.list():

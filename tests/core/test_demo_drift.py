@@ -17,9 +17,18 @@ from podium.core.demo.drift_story import ALARM, WINDOWS, DriftDemo, threshold
 from podium.core.demo.months import Months
 from podium.core.demo.watch import Watch, beyond_columns
 from podium.core.domain.demo import EventKind
-from podium.core.domain.monitoring import AlertEvent, ColumnMeasurement, Measurement, MonitorKind
+from podium.core.domain.monitoring import (
+    AlertEvent,
+    AlertState,
+    AlertStatus,
+    ColumnMeasurement,
+    Measurement,
+    MonitorKind,
+    Standing,
+)
 from podium.core.domain.verdicts import CheckResult, Verdict
 from podium.core.errors import RunFailed
+from podium.core.journal import Journal
 
 CHANGE = date(2013, 12, 1)
 
@@ -119,6 +128,21 @@ def test_what_a_monitor_says_fits_a_line(home: Path) -> None:
     assert watch.words(quality) == "log_loss 0.5123 (0.5000 … 0.5300), rings above 0.6500"
     assert watch.words(Measurement("ranking", "p", MonitorKind.QUALITY, 0.0, None, message="why")) == "no value: why"
     assert (watch.beyond(found), watch.beyond(quality)) == (True, False)
+    cockpit.close()
+
+
+def test_nothing_waits_for_the_judgement_of_what_was_not_measured(home: Path) -> None:
+    cockpit = Cockpit(home)
+    status = AlertStatus("quality-fell", "production", "quality", AlertState.FIRING, 1.0, episode=1)
+    with Journal.open(home / ".podium" / "journal.db") as journal:
+        journal.alert_states.put(Standing(status))
+    watch = Watch(cockpit)
+
+    def measured(value: float | None) -> Measurement:
+        return Measurement("quality", "production", MonitorKind.QUALITY, 5.0, value)
+
+    assert watch.to_be_judged([measured(0.1)]) == {"quality": 5.0}, "it may end the alert"
+    assert watch.to_be_judged([measured(None)]) == {}
     cockpit.close()
 
 
