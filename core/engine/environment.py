@@ -26,8 +26,26 @@ _KEPT_VARIABLES = (
     "SSL_CERT_DIR",
     "REQUESTS_CA_BUNDLE",
     "LD_LIBRARY_PATH",
+    "MLFLOW_WORKSPACE",
+    "MLFLOW_REGISTRY_URI",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "AZURE_TENANT_ID",
 )
-_KEPT_PREFIXES = ("LANG", "LC_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+# What MLflow needs to talk to the server, and to the bucket of its artifacts, as Podium itself does.
+SERVER_PREFIXES = ("MLFLOW_TRACKING_", "MLFLOW_S3_", "MLFLOW_HTTP_REQUEST_", "AWS_", "AZURE_STORAGE_", "AZURE_CLIENT_")
+_KEPT_PREFIXES = ("LANG", "LC_", *SERVER_PREFIXES)
+# What people set for what they start themselves, and miss in a step.
+_MISSED = (
+    "CUDA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "SSH_AUTH_SOCK",
+    "HF_HOME",
+    "UV_CACHE_DIR",
+    "PIP_INDEX_URL",
+    "CONDA_PREFIX",
+    "PYTHONPATH",
+)
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy"})
 
@@ -52,8 +70,20 @@ def inherited_by_containers(source: Mapping[str, str] | None = None) -> dict[str
     return {
         name: value
         for name, value in kept.items()
-        if name in ("USER", "LOGNAME", "TZ") or name.startswith("MLFLOW_") or name.lower() in _PROXY_VARIABLES
+        if name in ("USER", "LOGNAME", "TZ")
+        or name.lower() in _PROXY_VARIABLES
+        or (name.startswith(("MLFLOW_", *SERVER_PREFIXES)) and not value.startswith("/"))
     }
+
+
+def not_passed_on(env: Mapping[str, str], source: Mapping[str, str] | None = None) -> str:
+    """Returns a sentence about variables of the caller that people expect in a step and that `env` does not have; empty
+    if there are none."""
+    source = os.environ if source is None else source
+    names = [name for name in _MISSED if source.get(name) and name not in env]
+    if not names:
+        return ""
+    return f'not passed on: {", ".join(names)}; `env: {{{names[0]}: "${{{names[0]}}}"}}` in podium.yaml passes one on'
 
 
 def fixed(project: Project, run: Run, *, contained: bool = False) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from ... import plugins
 from ...domain.project import Pipeline, Project, StepSpec
+from .. import environment
 
 APPROVAL: Final = "fork"
 # A store that no container without a network can reach, and whose directory is not mounted.
@@ -44,7 +45,8 @@ def is_alone(project: Project, name: str) -> bool:
 
 def forget_credentials() -> None:
     """Takes what steps inherit of this process's environment, and what could be a credential, out of it."""
-    for variable in [each for each in os.environ if each.startswith("MLFLOW_") or each.lower().endswith("_proxy")]:
+    server = ("MLFLOW_", "AZURE_TENANT_ID", "GOOGLE_APPLICATION_CREDENTIALS", *environment.SERVER_PREFIXES)
+    for variable in [each for each in os.environ if each.startswith(server) or each.lower().endswith("_proxy")]:
         del os.environ[variable]
 
 

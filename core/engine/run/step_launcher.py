@@ -66,6 +66,7 @@ class Launcher:
         self._shared: dict[bool, dict[str, str]] = {}
         self._builtin_environment: dict[str, str] | None = None
         self._claims_told = False
+        self._missed_told = False
         self._secrets = (*project.secrets, *in_files(project))
 
     def begin(self, node: StepNode) -> Execution | None:
@@ -164,6 +165,9 @@ class Launcher:
         env = environment.for_step({**threads, **shared}, self._run, step.name, node.key, {**step.env, **step.values})
         if step.env.get(_PYTHONPATH) and shared.get(_PYTHONPATH):
             env[_PYTHONPATH] = os.pathsep.join((shared[_PYTHONPATH], step.env[_PYTHONPATH]))
+        if not contained and not self._missed_told and (words := environment.not_passed_on(env)):
+            self._missed_told = True
+            log.note(words)
         return Task(
             self._run.id,
             step.name,

@@ -1,0 +1,53 @@
+"""Which variables of the caller a step gets, and that it is told of those that it does not get."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from podium.core.engine import environment
+from podium.core.engine.run.forks import forget_credentials
+
+from tests.engine.lab import Lab
+
+SERVER = {
+    "MLFLOW_TRACKING_SERVER_CERT_PATH": "/etc/ca.pem",
+    "MLFLOW_TRACKING_INSECURE_TLS": "true",
+    "MLFLOW_S3_ENDPOINT_URL": "http://minio:9000",
+    "AWS_ACCESS_KEY_ID": "an-id",
+    "AWS_SECRET_ACCESS_KEY": "of-the-bucket",
+    "AZURE_STORAGE_CONNECTION_STRING": "of-the-store",
+    "GOOGLE_APPLICATION_CREDENTIALS": "/home/me/key.json",
+}
+
+
+def test_what_mlflow_needs_reaches_steps() -> None:
+    caller = {**SERVER, "PATH": "/bin", "MLFLOW_RUN_ID": "of another run", "EDITOR": "vi"}
+    found = environment.inherited(caller)
+    assert {name: found[name] for name in SERVER} == SERVER
+    assert not found.keys() & {"MLFLOW_RUN_ID", "EDITOR"}
+    paths = {name for name, value in SERVER.items() if value.startswith("/")}
+    assert environment.inherited_by_containers(caller).keys() & SERVER.keys() == SERVER.keys() - paths
+
+
+def test_the_code_of_a_fork_gets_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SERVER.items():
+        monkeypatch.setenv(name, value)
+    forget_credentials()
+    assert not environment.inherited_by_containers().keys() & SERVER.keys()
+    assert not environment.inherited().keys() & SERVER.keys()
+    assert not os.environ.keys() & SERVER.keys()
+
+
+def test_what_is_not_passed_on_is_told_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.setenv("HF_HOME", "/models")
+    lab.pipeline(
+        'a: {run: "echo [$CUDA_VISIBLE_DEVICES]"}\n'
+        'b: {run: "echo [$CUDA_VISIBLE_DEVICES]", needs: [a], env: {CUDA_VISIBLE_DEVICES: "${CUDA_VISIBLE_DEVICES}"}}'
+    )
+    run, _ = lab.run()
+    assert lab.log(run.id, "a") == "[]"
+    assert lab.log(run.id, "b") == "[1]"
+    assert "not passed on: CUDA_VISIBLE_DEVICES, HF_HOME" in lab.log(run.id, "a", "p")
+    assert "not passed on" not in lab.log(run.id, "b", "p")
