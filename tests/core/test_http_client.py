@@ -88,7 +88,7 @@ def web() -> Iterator[Callable[..., Web]]:
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)
         made.port = server.server_address[1]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         servers.append(server)
         return made
 

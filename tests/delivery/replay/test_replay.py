@@ -481,7 +481,7 @@ def test_a_request_goes_out_as_it_came(world: World) -> None:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         at = Endpoint("127.0.0.1", server.server_port)
         sent = Sender((at, at), tolerance=None).send(
