@@ -18,7 +18,7 @@ from _measuring import Report, parser
 
 WEIGHTS, SECONDS, RATE = (0.05, 0.25, 0.50), 60.0, 200.0
 ERRORS, SPREAD, MEDIAN = 0.01, 0.6, 0.020
-FALSE, MISSED, LUCK = 0.01, 0.10, 0.01
+FALSE, UNCAUGHT, LUCK = 0.01, 0.10, 0.01
 
 
 def rules() -> dict[str, tuple[Any, ...]]:
@@ -73,7 +73,7 @@ def main() -> int:
         missed = sum(stage is None for stage in stages)
         where = ", ".join(f"{sum(s == at for s in stages)} at {weight:.0%}" for at, weight in enumerate(WEIGHTS))
         what = f"twice the errors, {name}: not rolled back"
-        report.count(what, missed, int(binom.ppf(1 - LUCK, number, MISSED)), f" of {number} (caught: {where})")
+        report.count(what, missed, int(binom.ppf(1 - LUCK, number, UNCAUGHT)), f" of {number} (caught: {where})")
     return report.end()
 
 

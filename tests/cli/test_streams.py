@@ -30,14 +30,14 @@ READING = (
     "doctor -o json", "audit", "audit -o json", "audit --verify", "audit --verify -o json", "schedules",
     "schedules -o json", "quarantine list -o json", "labels", "labels -o json", "labels ls -e staging -o json",
     "alerts -o json", "monitors -o json", "feedback -o json", "watch --status", "watch --status -o json",
-    "adopt --dry-run -o json",
+    "adopt --dry-run -o json", "tokens ls -e staging -o json",
     "repair -e staging --dry-run -o json", "lineage staging -o json", "compare 1 2", "show 99", "ps --state odd",
     "--help", "ps --help", "--version",
 )  # fmt: skip
 SILENT = {"lineage staging -o json", "compare 1 2", "show 99", "ps --state odd"}
 CHANGING = {
     "init", "demo", "run", "shell", "cancel", "resume", "approve", "deploy", "promote", "rollback", "stop", "start",
-    "pause", "abort", "ui", "replay", "prune", "backup", "restore", "ci", "drift",
+    "pause", "abort", "ui", "replay", "prune", "backup", "restore", "ci", "drift", "trust", "unlock",
 }  # fmt: skip
 # What is given as standard output, and what as standard error.
 WAYS = {

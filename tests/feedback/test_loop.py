@@ -55,7 +55,10 @@ def test_an_alert_starts_its_pipeline_once(make: Make) -> None:
     assert scene.trained() == ["0.25 on production"], "the values are those of when it fired"
     scene.look(10)
     assert (len(scene.entries), scene.entry.state) == (1, LoopState.ENDED)
-    assert scene.entry.why == f"run {run.id} succeeded and delivered nothing to production"
+    assert scene.entry.why == (
+        f"run {run.id} succeeded and delivered nothing to production: deliver was left out: its condition does not hold:"
+        " params.deliver == 'yes'"
+    )
     scene.look(11)
     assert len(scene.journal.runs.page()) == 1, "once for each firing"
     scene.measure(0.0, 20)

@@ -124,7 +124,7 @@ def test_what_is_no_address_cannot_be_named(tmp_path: Path, address: str) -> Non
     ("url", "token", "environ", "good"),
     [
         ("https://git.evil.example", "${TOKENX}", {"TOKENX": "t0ken-of-mine"}, False),
-        ("https://git.evil.example/${TOKENX}", "", {"TOKENX": "t0ken-of-mine"}, False),
+        ("https://${TOKENX}.git.evil.example", "", {"TOKENX": "t0ken-of-mine"}, False),
         ("${URL}", "${TOKENX}", {"TOKENX": "t0ken-of-mine", "URL": "https://git.example.com"}, True),
         ("https://git.example.com", "${TOKENX}", {"TOKENX": "t0ken-of-mine", "GH_HOST": "git.example.com"}, True),
         ("https://git.example.com", "${TOKENX}", {"TOKENX": "t0ken", "PODIUM_HOSTS": "https://git.example.com"}, True),

@@ -266,8 +266,8 @@ def test_a_content_that_was_just_stored_stays(project: Project, journal: Journal
 def test_hashes_of_files_that_are_gone_are_forgotten(project: Project, journal: Journal) -> None:
     Cache(project.state).close()
     with closing(sqlite3.connect(project.state / "cache/cache.db")) as database:
-        database.execute("INSERT INTO files VALUES ('/nowhere/a', 1, 1, 1, 'x')")
-        database.execute("INSERT INTO files VALUES (?, 1, 1, 1, 'x')", (str(project.home / "podium.yaml"),))
+        database.execute("INSERT INTO files VALUES ('/nowhere/a', 1, 1, 1, 1, 'x')")
+        database.execute("INSERT INTO files VALUES (?, 1, 1, 1, 1, 'x')", (str(project.home / "podium.yaml"),))
         database.commit()
     assert pruned(project, journal, "cache") == {"cache": 1}
 

@@ -134,6 +134,8 @@ def served(
         "20000",
         "--timeout",
         "2",
+        "--arrival",
+        "2",
     )
     # Health is answered from the start, so that a proxy sees a replica that is coming and not one that is broken.
     wait_until(lambda: replica.status() in (200, 503), 20)
