@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import field
-from enum import StrEnum
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound
 from .access.clients import Auth, ClientLimits, Tls
+from .access.proof import Proof
 from .access.roles import Roles
 from .frozen import Frozen
 from .monitoring import MonitorKind
@@ -196,13 +196,6 @@ class ContainerSpec(Frozen):
     network: bool = True
     alone: bool = False
     """Whether it gets the run's directory and nothing else: neither git's directory nor the MLflow store."""
-
-
-class Proof(StrEnum):
-    """How it is proved who somebody is: by the system's ACCOUNT, or by the Git HOST."""
-
-    ACCOUNT = "account"
-    HOST = "host"
 
 
 class Approvers(Frozen):

@@ -7,8 +7,8 @@ from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from .access.proof import Proof
 from .frozen import Frozen
-from .project import Proof
 
 if TYPE_CHECKING:
     from .plans import Plan

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..domain.project import Proof
+from ..domain.access.proof import Proof
 from ..domain.runs import Approval, Run, RunState, Trigger
 from ..errors import NotFound
 from . import telling
