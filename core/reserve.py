@@ -23,7 +23,9 @@ def keep(state: Path) -> bool:
     path = state / NAME
     try:
         if path.exists():
-            return True
+            if path.stat().st_blocks * 512 >= RESERVE_BYTES:
+                return True
+            path.unlink()  # whoever made it was killed before it had its room
         if not state.is_dir() or _free(state) < _LEAST_FREE_BYTES:
             return False
         # Without O_EXCL two agents would write into one file.

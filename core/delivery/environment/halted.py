@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 
 from ...domain.project import Environment, Project
 from ...identity.processes import alive, started_at, state
@@ -42,6 +43,7 @@ def end(environment: Environment, found: Halted) -> list[str]:
     done: list[str] = []
     for (pid, started), what in found.items():
         if alive(pid, started) and state(pid) == _STOPPED:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError, PermissionError):  # it has ended, or is another account's by now
+                os.kill(pid, signal.SIGKILL)
             done.append(f"{environment.name}: {what} was stopped by a signal and answered nobody; ended it")
     return done
