@@ -45,5 +45,5 @@ def end(environment: Environment, found: Halted) -> list[str]:
         if alive(pid, started) and state(pid) == _STOPPED:
             with suppress(ProcessLookupError, PermissionError):  # it has ended, or is another account's by now
                 os.kill(pid, signal.SIGKILL)
-            done.append(f"{environment.name}: {what} was stopped by a signal and answered nobody; ended it")
+                done.append(f"{environment.name}: {what} was stopped by a signal and answered nobody; ended it")
     return done
