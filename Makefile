@@ -10,7 +10,7 @@ TESTS ?= tests
 # One process more than there are cores, eight at most: it uses the time in which tests wait.
 WORKERS ?= $(shell python3 -c 'import os; print(min(8, 1 + (os.cpu_count() or 1)))')
 
-.PHONY: demo test soak bench lint types check wheel setup clean
+.PHONY: demo test soak bench lint types check wheel release setup clean
 
 setup: $(VENV)/.ready
 
@@ -53,10 +53,13 @@ types: setup
 	$(VENV)/bin/pyright --pythonpath $(PY)
 
 # The tests that kill at random, for as long as it takes, which need a Docker engine for half of them, among them 200 pushes to a
-# Git host that fails; all of the tests that take turns; then an hour of pushes, traffic, kills and retention at once.
+# Git host that fails; a thousand faults of every kind; ten minutes of strange input for each reader of any; all of the tests that take
+# turns; then an hour of pushes, traffic, kills and retention at once.
 soak: export PODIUM_TEST_TURNS = all
 soak: setup
-	PODIUM_CHAOS_ROUNDS=$${PODIUM_CHAOS_ROUNDS:-60} PODIUM_CHAOS_PUSHES=$${PODIUM_CHAOS_PUSHES:-200} $(PY) -m pytest tests/chaos
+	PODIUM_CHAOS_ROUNDS=$${PODIUM_CHAOS_ROUNDS:-60} PODIUM_CHAOS_PUSHES=$${PODIUM_CHAOS_PUSHES:-200} PODIUM_CHAOS_HOSTS=$${PODIUM_CHAOS_HOSTS:-30} $(PY) -m pytest tests/chaos
+	$(PY) -m tests.chaos --faults $${PODIUM_CHAOS_FAULTS:-1000}
+	PODIUM_FUZZ_MINUTES=$${PODIUM_FUZZ_MINUTES:-10} $(PY) -m pytest tests/fuzz
 	PODIUM_FEEDBACK_KILLS=$${PODIUM_FEEDBACK_KILLS:-50} $(PY) -m pytest tests/feedback/test_killed.py
 	$(PY) -m pytest -m in_turn --ignore tests/chaos tests
 	$(PY) -m tests.soak --minutes $(MINUTES)
@@ -76,6 +79,10 @@ bench: setup $(PEERS)/.ready
 wheel: setup
 	rm -rf build dist
 	$(PY) -m build --wheel --outdir dist . >/dev/null
+
+# What a release consists of, in dist/: sdist, wheel, bill of materials (CycloneDX), and their SHA-256.
+release: setup
+	PYTHON=$(PY) bash .ci/release
 
 check: lint types test
 

@@ -2,7 +2,7 @@
 
     python benchmarks/serving.py [--seconds 5] [--rounds 1] [--form FORM] [--json FILE]
 
-FORM: both (all of it), matrix, table, batches, requests, front.
+FORM: both (all of it), matrix, table, batches, requests, hardened, front.
 
 Served: a logistic regression over four columns. Asked for one row, in two forms: `matrix` (`inputs`, no signature:
 the model itself takes a tenth of a millisecond, so the server is what is measured) and `table` (`dataframe_split`
@@ -10,8 +10,10 @@ with a signature: scikit-learn alone takes half a millisecond to look at a DataF
 is measured on asyncio + h11, which is what installing it gives, and on uvloop + httptools, which it uses where they
 happen to be installed; ours on both as well, with metrics and with capture at its default rate of 1 %.
 Last, tables at 32 connections with batches beside the same without, and the matrix with a line kept of every request
-beside the same without. Then what the proxy in front costs that knows its clients: tokens and limits, and TLS, each
-beside a plain proxy in front of the same replica.
+beside the same without; and a replica as an environment has it beside one without what holds off bad requests: the
+memory of those that end processes, the thread that stands by, and the bounds of what a request holds. Then what the
+proxy in front costs that knows its clients: tokens and limits, and TLS, each beside a plain proxy in front of the same
+replica.
 
 The generator is wrk where it is on PATH, else asyncio streams in Python, which is said, because it then takes much
 of one core itself. Memory is the resident memory of the whole process tree under load.
@@ -61,6 +63,18 @@ RATE, RATE_ASYNCIO, P99, MEMORY = 2.5, 1.5, 0.1, 0.5
 MANY, BATCH = 32, 3.0
 # Requests/s with a line of every request, in multiples of those without; measured in so many turns at least.
 KEPT, KEPT_ROUNDS = 0.98, 9
+# Requests in a second of CPU with all that holds off bad requests, in multiples of those without.
+HARDENED, HARDENED_ROUNDS = 0.97, 9
+# A replica without it.
+UNGUARDED = """
+from podium.core.serving import app, scoring, server, standby
+standby.Standby.start = lambda self: None
+async def nothing(self, body, content_type): return None
+app.App._beyond = nothing
+scoring.Scorer._require = lambda self, body, content_type: None
+scoring.Shape.require_document = lambda self, body, document: None
+raise SystemExit(server.main())
+"""
 # Requests in a second of CPU through a proxy that asks for tokens and counts, in multiples of a plain one's.
 GUARDED, GUARDED_ROUNDS = 0.97, 9
 START = 300.0  # seconds that a server gets to load its model
@@ -162,12 +176,18 @@ def mlflow_server(model: Path, loop: str, log: Path) -> Server:
     return Server(command, port, log, {"UVICORN_LOOP": loop, "UVICORN_HTTP": LOOPS[loop], "PATH": path})
 
 
-def our_server(model: Path, loop: str, log: Path, *more: str) -> Server:
-    port = free_port()
+def our_server(
+    model: Path,
+    loop: str,
+    log: Path,
+    *more: str,
+    program: tuple[str, ...] = ("-m", "podium.core.serving.server"),
+    port: int = 0,
+) -> Server:
+    port = port or free_port()
     command = [
         sys.executable,
-        "-m",
-        "podium.core.serving.server",
+        *program,
         "--model",
         str(model),
         "--port",
@@ -366,6 +386,33 @@ def requests(report: Report, rounds: int, seconds: float) -> None:
     report.count("matrix, 8 connections, errors", errors[0], 0)
 
 
+def hardened(report: Report, rounds: int, seconds: float) -> None:
+    """Requests in a second of the replica's CPU with and without what holds off bad ones, of both forms."""
+    load = with_wrk if shutil.which("wrk") else with_python
+    errors = [0]
+    for form in BODIES:
+        with tempfile.TemporaryDirectory() as scratch:
+            model = Path(scratch) / "model"
+            save(model, form)
+
+            def rate(server: Server, body: str = BODIES[form]) -> float:
+                before = server.cpu()
+                found = load(server.url, body, 8, seconds)
+                errors[0] += found.errors
+                return found.rate * seconds / (server.cpu() - before)
+
+            plain = our_server(model, "uvloop", Path(scratch) / "plain.log", program=("-c", UNGUARDED))
+            guarded_ = our_server(model, "uvloop", Path(scratch) / "kept.log", "--guard", str(Path(scratch) / "guard"))
+            with plain, guarded_:
+                for server in (plain, guarded_):
+                    load(server.url, BODIES[form], 8, 1.0)
+                calls = {"without": lambda: rate(plain), "with": lambda: rate(guarded_)}  # noqa: B023
+                found = in_turns(calls, max(rounds, HARDENED_ROUNDS))
+        line = f"{form}, 8 connections, with all that holds off bad ones"
+        report.compare(line, found["with"], "without", found["without"], least=HARDENED, show=per_second("requests"))
+    report.count("with and without, errors", errors[0], 0)
+
+
 def fronts(scratch: Path, port: int) -> dict[str, Proxy]:
     """Starts proxies of several kinds in front of one replica; each is the two instances of an environment."""
     tokens = {hashlib.sha256(TOKEN.encode()).hexdigest().upper(): "predict:bench"}
@@ -465,7 +512,9 @@ def main() -> int:
     options_of = parser(__doc__)
     options_of.add_argument("--seconds", type=float, default=5.0)
     options_of.add_argument("--rounds", type=int, default=1)
-    options_of.add_argument("--form", choices=(*BODIES, "both", "batches", "requests", "front"), default="both")
+    options_of.add_argument(
+        "--form", choices=(*BODIES, "both", "batches", "requests", "hardened", "front"), default="both"
+    )
     options_of.add_argument("--json", type=Path)
     options_of.add_argument("--generate", nargs=4, help=argparse.SUPPRESS)
     options = options_of.parse_args()
@@ -486,6 +535,8 @@ def main() -> int:
         kept[form] = {name: {str(n): asdict(m) for n, m in found.items()} for name, found in results.items()}
     if options.form in ("matrix", "both", "requests"):
         requests(report, options.rounds, seconds)
+    if options.form in ("both", "hardened"):
+        hardened(report, options.rounds, seconds)
     if options.form in ("table", "both", "batches"):
         batches(report, options.rounds, seconds)
     if options.form in ("both", "front"):

@@ -40,6 +40,10 @@ def complete_monitor(incomplete: str) -> list[str]:
     return _offered(lambda cockpit: cockpit.project.config.monitors, incomplete)
 
 
+def complete_infra(incomplete: str) -> list[str]:
+    return _offered(lambda cockpit: cockpit.project.config.infra, incomplete)
+
+
 def complete_run(incomplete: str) -> list[str]:
     return _offered(lambda cockpit: ["last", *(str(run.id) for run in cockpit.runs.list(limit=50))], incomplete)
 
@@ -47,9 +51,12 @@ def complete_run(incomplete: str) -> list[str]:
 def complete_version(incomplete: str) -> list[str]:
     def names(cockpit: Cockpit) -> list[str]:
         versions = cockpit.models.versions()
+        project = cockpit.project.config
+        others = [each for model in project.models[1:] for each in cockpit.models.versions(model)[:50]]
         return [
             *(alias for version in versions for alias in version.aliases),
             *(str(version.version) for version in versions[:50]),
+            *(f"{version.model}:{version.version}" for version in others),
         ]
 
     return _offered(names, incomplete)

@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import typer
 
 from ..core.domain.frozen import Frozen
+from ..core.errors import UsageError
 from .completion import complete_environment, complete_run, complete_version
 from .text.log_lines import Stream
 from .text.output import Format
 
-VERSION_HELP = "A version's number, an alias, or the beginning of a commit."
+_FORMATS = {each.value for each in Format}
+VERSION_HELP = "A version's number, an alias, or the beginning of a commit; of another model NAME:3."
 
 
 def environment_option(help: str) -> Any:
@@ -22,6 +25,16 @@ def environment_option(help: str) -> Any:
     return typer.Option(
         "-e", "--environment", metavar="NAME", autocompletion=complete_environment, show_default=False, help=help
     )
+
+
+def written_to(text: str) -> Path:
+    """Returns the directory of `-o DIR`. Raises UsageError for the name of a format: elsewhere `-o` takes one."""
+    if text in _FORMATS:
+        raise UsageError(
+            f"-o names the directory here, and {text} is a format",
+            hint=f"--format {text}; or -o ./{text} for a directory of that name",
+        )
+    return Path(text)
 
 
 def run_argument(metavar: str) -> Any:
@@ -40,6 +53,11 @@ Output = Annotated[
         "-o", "--output", help="table for people; plain (tab-separated, no header) for cut and awk; json for programs."
     ),
 ]
+Printed = Annotated[
+    Format,
+    typer.Option("--format", help="table for people; plain for cut and awk; json for programs."),
+]
+"""For commands whose `-o` names the directory that they write."""
 AnyEnvironment = Annotated[str | None, environment_option("Only this environment. Default: all.")]
 EnvironmentName = Annotated[
     str | None, environment_option("The environment. Default: the one that carries the champion.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..core.cockpit import Cockpit
 
 directory: ContextVar[Path | None] = ContextVar("directory", default=None)
+
+# More than a number of the journal can be.
+_TOO_MANY = 1 << 62
 
 _DIRECTORY = Annotated[
     Path | None, typer.Option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.", show_default=False)
@@ -38,6 +41,7 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*, directory_: Path | None = None, **values: Any) -> Any:
         if directory_ is not None:
             directory.set(directory_)
+        _ensure_numbers(values)
         for name, kind in spread.items():
             values[name] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
         if not wants_cockpit:
@@ -51,6 +55,15 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
     call.__signature__ = signature.replace(parameters=[*shown, own])  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in [*shown, own]}
     return call
+
+
+def _ensure_numbers(values: Mapping[str, Any]) -> None:
+    """Raises UsageError for a number that nothing here can be, before it reaches something that cannot hold it."""
+    for value in values.values():
+        if isinstance(value, int) and abs(value) >= _TOO_MANY:
+            from ..core.errors import UsageError
+
+            raise UsageError(f"{value} is too large a number")
 
 
 def _options(kind: Any) -> list[inspect.Parameter]:
@@ -78,10 +91,10 @@ def opened() -> Cockpit:
     """Returns the façade of the project that the call is about."""
     from ..core.cockpit import Cockpit
 
-    return Cockpit.open(start(), say=_tell)
+    return Cockpit.open(start(), say=tell)
 
 
-def _tell(text: str) -> None:
+def tell(text: str) -> None:
     """Says what opening the project has found out."""
     from .text.diagnostics import clean_lines, note
 

@@ -14,11 +14,10 @@ from .alerts.standing import statuses
 from .domain.attention import Need, needs
 from .domain.containers import EngineSnapshot
 from .domain.delivery import EnvironmentStatus
-from .domain.models import CHALLENGER, Version
+from .domain.models import CHALLENGER
 from .domain.monitoring import LoopState
 from .domain.project import Project
 from .domain.text import format as fmt
-from .domain.verdicts import VersionVerdict
 from .domain.watching import AgentStatus, Trouble
 from .errors import Problem
 from .journal import Journal
@@ -41,15 +40,17 @@ def gather(
     podium.yaml."""
     now = time.time()
     runs = {run.id: run for run in (*journal.runs.page(limit=MAX_RUNS), *journal.runs.active())}
-    challenger = journal.versions.named(project.mlflow.model, CHALLENGER)
+    challengers = [
+        found for model in project.models if (found := journal.versions.named(model, CHALLENGER)) is not None
+    ]
     return needs(
         runs=sorted(runs.values(), key=lambda run: -run.id),
         environments=environments,
         alerts=statuses(project, journal, now),
         proposals=journal.loops.in_state((LoopState.PROPOSED,)),
         agent=agent_status(project.state, journal),
-        versions=() if challenger is None else (challenger,),
-        verdicts={} if challenger is None else _verdicts(journal, challenger),
+        versions=challengers,
+        verdicts={(each.model, each.version): journal.verdicts.of(each.model, each.version) for each in challengers},
         now=now,
         snapshots=snapshots(project, journal),
         problems=[str(each) for each in problems],
@@ -83,10 +84,6 @@ def removed(project: Project, journal: Journal) -> dict[str, int]:
     return dict(
         Counter(each.environment for each in journal.replicas.all() if each.environment not in project.environments)
     )
-
-
-def _verdicts(journal: Journal, version: Version) -> dict[int, tuple[VersionVerdict, ...]]:
-    return {version.version: journal.verdicts.of(version.model, version.version)}
 
 
 def snapshots(project: Project, journal: Journal) -> list[EngineSnapshot]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .domain.runs import Run
     from .journal import Journal
 
+INFRA_APPROVE = "infra-approve"
 RUN_VERBS = frozenset(("resume_run", "approve"))
 """What is asked of a run: `run_plans.py` plans it and carries it out."""
 
@@ -63,6 +64,11 @@ def apply(
         from . import run_plans
 
         return run_plans.apply(project, journal, plan, who=who, why=why)
+    if plan.verb == INFRA_APPROVE:
+        from .infra.plans import approve
+
+        approve(project, journal, plan, who=who, why=why)
+        return None
     from .engine.submit import submit_operation
 
     params = {**plan.arguments, **{RESTS_ON_PREFIX + key: value for key, value in plan.rests_on.items()}}

@@ -23,7 +23,7 @@ from .errors import ConfigError, PodiumError
 if TYPE_CHECKING:
     from .domain.delivery import EnvironmentStatus
     from .domain.outbox import Backlog
-    from .domain.project import Project
+    from .domain.project import Mlflow, Project
     from .journal import Journal
 
 _PACKAGES = ("mlflow", "textual", "typer", "uvicorn", "httpx", "PyYAML")
@@ -238,31 +238,36 @@ def _haproxy(project: ExaminedProject) -> Iterator[Finding]:
 
 def _mlflow(project: ExaminedProject) -> Iterator[Finding]:
     mlflow = project.config.mlflow
-    if not mlflow.embedded:
-        yield _server(project.config)
+    yield from _servers(mlflow, project.config.state)
+    if not mlflow.by_client:
         return
     from .registry.snapshot import stale
 
-    known = project.journal.versions.count(mlflow.model)
+    counted = ", ".join(
+        f"{project.journal.versions.count(model)} versions of {model}" for model in project.config.models
+    )
     seen = "not looked at since it changed" if stale(project.config, project.journal) else "as last seen"
-    yield _ok("mlflow", f"{mlflow.tracking_uri.rpartition('@')[2]}, {known} versions of {mlflow.model} ({seen})")
+    yield _ok("mlflow", f"{mlflow.tracking_uri.rpartition('@')[2]}, {counted} ({seen})")
 
 
-def _server(project: Project) -> Finding:
-    """Asks the server with our credentials: one that only listens may still refuse everything."""
-    from .registry.asking import ask
+def _servers(mlflow: Mlflow, state: Path) -> Iterator[Finding]:
+    """Asks the servers of runs and models with our credentials: one that only listens may still refuse everything."""
+    from .registry.asking import ask, ask_registry
 
-    try:
-        return _ok("mlflow", f"{ask(project.mlflow, project.state)} answers")
-    except PodiumError as error:
-        return Finding(Health.PROBLEM, "mlflow", error.message, error.hint)
+    asked = [(ask, mlflow)] if not mlflow.embedded else []
+    asked += [(ask_registry, mlflow.registry)] if mlflow.registry_uri and not mlflow.registry.embedded else []
+    for question, store in asked:
+        try:
+            yield _ok("mlflow", f"{question(store, state)} answers")
+        except PodiumError as error:
+            yield Finding(Health.PROBLEM, "mlflow", error.message, error.hint)
 
 
 def online(project: Project) -> list[Finding]:
     """Returns what the servers that podium.yaml names say to us: MLflow's and the Git host."""
     from .scm.hosts.opening import open_host
 
-    found = [] if project.mlflow.embedded else [_server(project)]
+    found = list(_servers(project.mlflow, project.state))
     try:
         host = open_host(project)
         if host is not None:

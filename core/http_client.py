@@ -24,6 +24,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -133,6 +134,12 @@ class Trust:
     verify: bool = True
     bundle: str = ""
     client_certificate: str = ""
+    variable: str = "SSL_CERT_FILE"
+    """The variable that can name other certificates."""
+
+    @property
+    def hint(self) -> str:
+        return f"if it is the server that you mean, name the certificate of its authority (PEM) in {self.variable}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +288,8 @@ class HttpClient(Closing):
             raise Unreachable(f"{self._subject} {self.name} does not answer in time", hint=self._hint) from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             words = printable(error) or type(error).__name__
-            problem = Unreachable(f"{self._subject} {self.name} cannot be reached: {words}", hint=self._hint)
+            hint = self._trust.hint if "CERTIFICATE_VERIFY_FAILED" in words else self._hint
+            problem = Unreachable(f"{self._subject} {self.name} cannot be reached: {words}", hint=hint)
             raise (_Dropped(problem) if isinstance(error, dropped) else problem) from error
         try:
             yield response
@@ -336,12 +344,20 @@ class HttpClient(Closing):
         trust = self._trust
         if self.origin.scheme == "http":
             return False  # nothing to verify, and reading the certificate bundle costs 30 ms
-        own = trust.verify and trust.bundle
-        context = (
-            ssl.create_default_context(cafile=trust.bundle) if own else httpx.create_ssl_context(verify=trust.verify)
-        )
-        if trust.client_certificate:
-            context.load_cert_chain(trust.client_certificate)
+        named = trust.bundle if trust.verify else ""
+        try:
+            if named:
+                many = Path(named).is_dir()
+                context = ssl.create_default_context(capath=named if many else None, cafile=None if many else named)
+            else:
+                context = httpx.create_ssl_context(verify=trust.verify)
+            if named := trust.client_certificate:
+                context.load_cert_chain(named)
+        except OSError as error:
+            raise Unreachable(
+                f"the certificates in {named or 'SSL_CERT_FILE'} cannot be read: {printable(error)}",
+                hint="correct the variable that names them: a file has to hold certificates as PEM",
+            ) from error
         return context
 
     # -- the whole answer's time

@@ -69,7 +69,9 @@ class KnownSecrets:
         """Returns a text with what is remembered as `***`."""
         if not self._patterns or not text:
             return text
-        data = text.encode("utf-8", "surrogateescape")
+        from .secret_forms import octets
+
+        data = octets(text)
         for secret in tuple(self._patterns):
             data = self._pattern(secret).sub(MASK.encode(), data)
         return data.decode("utf-8", "surrogateescape")

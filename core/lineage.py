@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from .delivery.environment.history import model_of
 from .delivery.environment.registry_view import RegistryView
 from .domain.containers import Image
 from .domain.delivery import Replica, ReplicaState
@@ -12,14 +13,15 @@ from .domain.models import Lineage, Version
 from .domain.project import Project
 from .domain.runs import Run
 from .domain.scm import CommitVersion, Served
+from .domain.verdicts import VersionVerdict
 from .errors import NotFound
 from .journal import Journal
 from .journal.versions import MIN_COMMIT_LENGTH
 
 
 def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
-    """Returns the rows of a version (`3`, `v3`, an alias), a commit (seven characters or more), `run:12` or an
-    environment's name; newest version first.
+    """Returns the rows of a version (`3`, `v3`, an alias; `NAME:3` of one model, otherwise of each that podium.yaml
+    names), a commit (seven characters or more), `run:12` or an environment's name; newest version first.
 
     A version that several environments serve has a row for each. Raises NotFound if nothing matches.
     """
@@ -32,9 +34,10 @@ def rows(journal: Journal, project: Project, of: str) -> list[Lineage]:
         return found
     run = _run(journal, of)
     if run is not None:
-        made = journal.versions.made_by(project.mlflow.model, run.id)
+        made = [each for model in project.models for each in journal.versions.made_by(model, run.id)]
         return _rows_of(journal, project, made) or [_bare(project, run.commit, run.id)]
-    versions = _named(journal, project.mlflow.model, of)
+    model, colon, text = of.rpartition(":")
+    versions = [each for name in ([model] if colon else project.models) for each in _named(journal, name, text)]
     if versions:
         return _rows_of(journal, project, versions)
     runs = _runs_of_commit(journal, of)
@@ -51,19 +54,26 @@ def made_from(journal: Journal, project: Project | None, commits: Collection[str
     nothing is known of versions."""
     if project is None:
         return {}
-    model = project.mlflow.model
-    made = journal.versions.made_from(model, commits)
-    if not made:
-        return {}
-    replicas = {name: journal.replicas.of(name) for name in project.environments}
-    kept = {each.version: each.why or "quarantined" for each in journal.quarantine.all() if each.model == model}
-    return {
-        commit: [
-            CommitVersion(version, aliases, _served(replicas, version), kept.get(version, ""))
-            for version, aliases in versions
-        ]
-        for commit, versions in made.items()
-    }
+    found: dict[str, list[CommitVersion]] = {}
+    quarantined, several = journal.quarantine.all(), len(project.models) > 1
+    for model in project.models:
+        made = journal.versions.made_from(model, commits)
+        replicas = _replicas(journal, project, model) if made else {}
+        kept = {each.version: each.why or "quarantined" for each in quarantined if each.model == model}
+        for commit, versions in made.items():
+            found.setdefault(commit, []).extend(
+                CommitVersion(
+                    version, aliases, _served(replicas, version), kept.get(version, ""), model if several else ""
+                )
+                for version, aliases in versions
+            )
+    return found
+
+
+def _replicas(journal: Journal, project: Project, model: str) -> dict[str, list[Replica]]:
+    """Returns the replicas of each environment that serves the model."""
+    names = (name for name in project.environments if model_of(project, journal, name) == model)
+    return {name: journal.replicas.of(name) for name in names}
 
 
 def _served(replicas: Mapping[str, Sequence[Replica]], version: int) -> tuple[Served, ...]:
@@ -104,34 +114,43 @@ def _runs_of_commit(journal: Journal, commit: str) -> list[Run]:
 
 
 def _rows_of(journal: Journal, project: Project, versions: Sequence[Version]) -> list[Lineage]:
-    replicas = {name: journal.replicas.of(name) for name in project.environments}
-    images = _images(journal, project, {version.version for version in versions})
     found: list[Lineage] = []
-    for version in versions:
-        served = [
-            _row(version, name, each, images)
-            for name, each in replicas.items()
-            if any(replica.version == version.version for replica in each)
-        ]
-        found += served or [_row(version, "", (), images)]
-    return _judged(journal, project, found)
+    for model in dict.fromkeys(version.model for version in versions):
+        own = [version for version in versions if version.model == model]
+        replicas = _replicas(journal, project, model)
+        images = _images(journal, model, {version.version for version in own})
+        for version in own:
+            served = [
+                _row(version, name, each, images)
+                for name, each in replicas.items()
+                if any(replica.version == version.version for replica in each)
+            ]
+            found += served or [_row(version, "", (), images)]
+    return _judged(journal, found)
 
 
-def _judged(journal: Journal, project: Project, rows: Sequence[Lineage]) -> list[Lineage]:
-    """Returns the rows with what their versions met, which is read once."""
-    numbers = [row.version for row in rows if row.version is not None]
-    if not numbers:
-        return list(rows)
-    verdicts = journal.verdicts.between(project.mlflow.model, min(numbers), max(numbers))
-    return [row if row.version is None else replace(row, verdicts=verdicts.get(row.version, ())) for row in rows]
+def _judged(journal: Journal, rows: Sequence[Lineage]) -> list[Lineage]:
+    """Returns the rows with what their versions met, which is read once for each model."""
+    verdicts: dict[tuple[str, int], Sequence[VersionVerdict]] = {}
+    for model in {row.model for row in rows}:
+        numbers = [row.version for row in rows if row.version is not None and row.model == model]
+        if numbers:
+            met = journal.verdicts.between(model, min(numbers), max(numbers))
+            verdicts |= {(model, number): each for number, each in met.items()}
+    return [
+        row if row.version is None else replace(row, verdicts=verdicts.get((row.model, row.version), ()))
+        for row in rows
+    ]
 
 
 def _in_environment(journal: Journal, project: Project, environment: str) -> list[Lineage]:
     replicas = journal.replicas.of(environment)
+    model = model_of(project, journal, environment)
     current = journal.ledger.current(environment)
+    current = current if current is not None and current.model == model else None
     numbers = {replica.version for replica in replicas} | ({current.to_version} if current else set[int]())
-    registry = RegistryView.load(journal, project.mlflow.model)
-    images = _images(journal, project, numbers)
+    registry = RegistryView.load(journal, model)
+    images = _images(journal, model, numbers)
     found: list[Lineage] = []
     for number in sorted(numbers, reverse=True):
         version = registry.version(number)
@@ -140,14 +159,14 @@ def _in_environment(journal: Journal, project: Project, environment: str) -> lis
             version = Version(
                 current.model, number, current.at, commit=current.commit, run_id=current.run_id, digest=current.digest
             )
-        found.append(_row(version or Version(project.mlflow.model, number, 0.0), environment, replicas, images))
-    return _judged(journal, project, found)
+        found.append(_row(version or Version(model, number, 0.0), environment, replicas, images))
+    return _judged(journal, found)
 
 
-def _images(journal: Journal, project: Project, versions: Collection[int]) -> list[Image]:
+def _images(journal: Journal, model: str, versions: Collection[int]) -> list[Image]:
     """Returns the images of these versions on all engines. If several engines have a version's image, the last one in
     the list counts: a pushed one, else the newest."""
-    found = [image for version in versions for image in journal.images.of(project.mlflow.model, version)]
+    found = [image for version in versions for image in journal.images.of(model, version)]
     return sorted(found, key=lambda image: (bool(image.digest), image.built))
 
 

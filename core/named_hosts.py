@@ -77,7 +77,7 @@ def is_named(home: Path, origin: Origin, environ: Mapping[str, str]) -> bool:
 
 def name(home: Path, address: str, environ: Mapping[str, str] | None = None) -> str:
     """Notes in the user's list that the server may get credentials from the project in `home`; returns it as it is
-    noted. UsageError if that is no address, or there is no home directory."""
+    noted. UsageError if that is no address, or there is no home directory that can be written."""
     environ = os.environ if environ is None else environ
     origin, place = origin_of(address), file(environ)
     if not origin.scheme or not origin.host:
@@ -85,10 +85,15 @@ def name(home: Path, address: str, environ: Mapping[str, str] | None = None) -> 
     if place is None:
         raise UsageError("there is no home directory to note it in", hint=f"set {VARIABLE}={origin}")
     if not is_named(home, origin, {**environ, _MLFLOW_ADDRESS: "", VARIABLE: ""}):
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         before = _text(place) or _HEAD
         lines = before if before.endswith("\n") else before + "\n"
-        replace_file(place, f"{lines}{origin} {json.dumps(str(home.resolve()))}\n")
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            replace_file(place, f"{lines}{origin} {json.dumps(str(home.resolve()))}\n")
+        except OSError as error:
+            raise UsageError(
+                f"it cannot be noted in {place}: {error.strerror or error}", hint=f"set {VARIABLE}={origin}"
+            ) from error
     return str(origin)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PluginKind = Literal["executors", "drivers", "steps", "planners", "checks", "hosts", "infra", "notifiers", "metrics"]
 Capabilities = DriverCapabilities | ExecutorCapabilities | StepCapabilities
 _DELIVERS: Final = StepCapabilities(delivers=True)
+_INFRA: Final = StepCapabilities(delivers=True, asks="podium.core.infra.steps:why_asked")
 
 
 class Plugin(Frozen):
@@ -65,17 +66,23 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
             "podium.core.engine.executors.container.executor:DockerExecutor",
             ExecutorCapabilities(image=True, needs_image=True, survives_worker=True),
         ),
-        "ray": Plugin(),
+        "ray": Plugin(
+            "podium.core.engine.executors.ray.executor:RayExecutor",
+            ExecutorCapabilities(elsewhere=True, survives_worker=True),
+        ),
     },
     "drivers": {
         "process": Plugin(
             "podium.core.delivery.drivers.process:ProcessDriver", DriverCapabilities(keys=("cpus", "memory"))
         ),
         "docker": Plugin(
-            "podium.core.delivery.drivers.docker.driver:DockerDriver",
+            "podium.core.delivery.drivers.containers:docker",
             DriverCapabilities(
                 engine=True,
-                keys=("host", "tls", "proxy", "proxy_image", "cpus", "memory", "keep_stopped"),
+                keys=(
+                    *("host", "tls", "proxy", "proxy_image", "cpus", "memory", "keep_stopped"),
+                    *("hosts", "trusted_network", "peer_port", "replace", "lease", "stale"),
+                ),
                 local_proxy=False,
             ),
         ),
@@ -87,7 +94,9 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "data-check": Plugin("podium.core.quality.data_checks.step:data_check"),
         "labels": Plugin("podium.core.labels.steps:labels"),
         "dataset": Plugin("podium.core.labels.steps:dataset"),
+        "score": Plugin("podium.core.scoring.step:score", StepCapabilities(parallel=True)),
         "image": Plugin("podium.core.serving.image.image_step:image"),
+        "sign": Plugin("podium.core.evidence.release:sign_step"),
         "deploy": Plugin("podium.core.delivery.rollout.change_steps:deploy", _DELIVERS),
         "promote": Plugin("podium.core.delivery.rollout.change_steps:promote", _DELIVERS),
         "rollback": Plugin("podium.core.delivery.rollout.change_steps:rollback", _DELIVERS),
@@ -97,6 +106,11 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "replay": Plugin("podium.core.delivery.replay.replay_step:replay"),
         "prune": Plugin("podium.core.retention.prune:prune_step"),
         "rebuild": Plugin("podium.core.hosting.rebuild:rebuild"),
+        "terraform": Plugin("podium.core.infra.steps:terraform", _INFRA),
+        "cloudformation": Plugin("podium.core.infra.steps:cloudformation", _INFRA),
+        "infra-plan": Plugin("podium.core.infra.steps:plan_step"),
+        "infra-apply": Plugin("podium.core.infra.steps:apply_step", _DELIVERS),
+        "infra-drift": Plugin("podium.core.infra.steps:drift_step"),
     },
     "planners": {
         "deploy": Plugin("podium.core.delivery.rollout.plans:plan_deploy"),
@@ -115,6 +129,8 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "prune": Plugin("podium.core.retention.prune:plan_prune"),
         "rebuild": Plugin("podium.core.hosting.rebuild:plan_rebuild"),
         "shell": Plugin("podium.core.delivery.environment.replica_shell:plan_shell"),
+        "infra-apply": Plugin("podium.core.infra.plans:plan_apply"),
+        "infra-approve": Plugin("podium.core.infra.plans:plan_approve"),
     },
     "checks": {
         "replay": Plugin("podium.core.delivery.replay.replay_step:gate_check"),
@@ -128,7 +144,10 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
         "gitea": Plugin("podium.core.scm.hosts.gitea.host:GiteaHost"),
         "git": Plugin("podium.core.scm.hosts.plain:PlainHost"),
     },
-    "infra": {},
+    "infra": {
+        "terraform": Plugin("podium.core.infra.terraform.tool:Terraform"),
+        "cloudformation": Plugin("podium.core.infra.cloudformation.tool:CloudFormation"),
+    },
     "notifiers": {
         "apprise": Plugin("podium.core.alerts.sinks.apprise:send"),
         "webhook": Plugin("podium.core.alerts.sinks.webhook:send"),
@@ -228,6 +247,13 @@ def step_capabilities(name: str) -> StepCapabilities:
     """Returns what the built-in step can; that of a plain one where nothing brings it, or it cannot be loaded."""
     found = _capabilities("steps", name)
     return found if isinstance(found, StepCapabilities) else StepCapabilities()
+
+
+def asker(step: str) -> Callable[[Any], str] | None:
+    """Returns what says why a person has to approve a built-in step (`StepCapabilities.asks`); None where nothing is
+    ever asked. Raises MissingExtra where it cannot be loaded."""
+    place = step_capabilities(step).asks
+    return _imported("steps", step, place, package="") if place else None
 
 
 def register(kind: PluginKind, name: str, target: str, capabilities: Capabilities | None = None) -> Callable[[], None]:

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Self
 
 from . import plugins
+from .delivery.environment.history import model_of
 from .delivery.rollout import plans as rollouts
 from .domain.access.roles import ROLE_OF, Role
 from .domain.delivery import How
 from .domain.frozen import Frozen
+from .domain.infra.settings import CLOUDFORMATION, TERRAFORM
 from .domain.plans import RESTS_ON_PREFIX, Change, Plan
 from .domain.project import Project, Proof, StepSpec
 from .domain.runs import Agreement, Approval, Run, Step, StepState
@@ -33,10 +35,13 @@ from .engine.run.checkout import is_isolated
 from .engine.run.trusted import judge
 from .engine.submit import approve, chosen_step, resume, stays
 from .errors import NotFound, Refused
+from .infra import plans as infra_plans
 from .journal import Journal
 
 RESUME = "resume_run"
 APPROVE = "approve"
+# Before what a plan of infrastructure rests on: no step has this name.
+_INFRA = "infra plan."
 _ROLLOUTS = frozenset(how.value for how in How)
 
 
@@ -145,7 +150,26 @@ def plan_approve(project: Project, journal: Journal, target: str, *, step: str |
         warnings=_more_approvals(seen, found, _approver(login)),
         hint=f"podium cancel {run.id} gives the run up",
     )
-    return _with_changes(plan, [change] if change is not None else [])
+    plan = _with_changes(plan, [change] if change is not None else [])
+    return _with_infra(seen, found, plan)
+
+
+def _with_infra(seen: _RunNow, step: PlannedStep, plan: Plan) -> Plan:
+    """Returns the plan with what a step changes of infrastructure. It rests on the plan that waits: another one by the
+    time of the approval is refused."""
+    infra = seen.own.infra.get(str(step.options.get("infra") or ""))
+    if infra is None or step.spec.uses not in (TERRAFORM, CLOUDFORMATION):
+        return plan
+    found = infra_plans.plan_apply(seen.own, seen.journal, infra.name)
+    return replace(
+        plan,
+        changes=found.changes,
+        steps=(*plan.steps, *found.steps),
+        warnings=(*plan.warnings, *found.warnings),
+        refusal=plan.refusal or found.refusal,
+        type_to_confirm=plan.type_to_confirm or found.type_to_confirm,
+        rests_on={**plan.rests_on, **{f"{_INFRA}{key}": value for key, value in found.rests_on.items()}},
+    )
 
 
 def apply(project: Project, journal: Journal, plan: Plan, *, who: str, why: str = "") -> Run | None:
@@ -221,7 +245,7 @@ def _planned(seen: _RunNow, step: PlannedStep, name: str, *, ready: bool) -> Pla
         return _planned_by_verb(own, journal, uses, name, str(step.options.get("restart") or ""))
     version = rollouts.parse_version(step.options.get("version"))
     if version is None and uses in (How.DEPLOY, How.PROMOTE):
-        version = _reported(seen, step)
+        version = _reported(seen, step, model_of(own, journal, name))
     if version is None and not ready:
         return None
     try:
@@ -244,11 +268,11 @@ def _planned_by_verb(own: Project, journal: Journal, verb: str, name: str, repli
         return None
 
 
-def _reported(seen: _RunNow, step: PlannedStep) -> int | None:
-    """Returns the version that the nearest earlier step has reported; None where none has yet."""
+def _reported(seen: _RunNow, step: PlannedStep, model: str) -> int | None:
+    """Returns the version of the model that the nearest earlier step has reported; None where none has yet."""
     for name in seen.ancestors(step):
         row = seen.succeeded(name)
-        if row is not None and "version" in row.results:
+        if row is not None and "version" in row.results and row.results.get("model", model) == model:
             return rollouts.parse_version(row.results["version"])
     return None
 
@@ -437,6 +461,7 @@ def _agreements(plan: Plan, run_id: int, who: str, why: str) -> Iterator[Agreeme
     for key, value in plan.rests_on.items():
         step, _, name = key.rpartition(".")
         steps.setdefault(step, {})[name] = value
+    steps.pop(_INFRA.rstrip("."), None)  # its step looks at the plan itself
     for step, seen in steps.items():
         environment, version = seen.pop("environment"), seen.pop("version")
         yield Agreement(run_id, step, plan.verb, who, time.time(), why, environment, version, seen)

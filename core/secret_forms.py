@@ -26,13 +26,14 @@ _WIDTHS = (76, 64)
 # What a shell's `printf %q` puts a backslash before: bash, and others that quote all but plain letters.
 _BASH_SPECIAL = re.compile(r"""([\s'"\\|&;()<>!{}*\[\]?^$`,]|^[#~])""", re.ASCII)
 _SHELL_SPECIAL = re.compile(r"([\x00-\x09\x0b-\x7f])(?<![A-Za-z0-9_./:=@%+,\-])")
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _IN_DOUBLE_QUOTES = re.compile(r'([\\"$`])')
 
 
 def maskable(secret: str) -> bool:
     """Tells whether a secret can be masked inside of a longer text: it is neither too short nor a word of every log."""
     plain = secret.strip()
-    short = len(plain.encode("utf-8", "surrogateescape")) < MIN_LENGTH
+    short = len(octets(plain)) < MIN_LENGTH
     return not short and plain.lower() not in _COMMON and not (plain.isdecimal() and len(plain) < _MIN_DIGITS)
 
 
@@ -42,10 +43,10 @@ def forms(secret: str) -> Iterator[bytes]:
     if not maskable(plain):
         return
     for text in dict.fromkeys((plain, *_variants(plain))):
-        raw = _bytes(text)
+        raw = octets(text)
         yield raw
         yield from _base64(raw)
-        yield from (_bytes(one) for one in (*_in_addresses(raw), *_escaped(text), *_quoted(text)))
+        yield from (octets(one) for one in (*_in_addresses(raw), *_escaped(text), *_quoted(text)))
         yield from (raw.hex().encode(), raw.hex().upper().encode())
 
 
@@ -74,8 +75,13 @@ def _leaves(plain: str) -> Iterator[str]:
                 yield from _variants(value.strip())
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def octets(text: str) -> bytes:
+    """Returns a text as the bytes that it was read from. Halves of letters that no bytes stand for, as JSON can bring
+    them, are replaced by question marks."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return _HALVES.sub("?", text).encode("utf-8", "surrogateescape")
 
 
 def _base64(raw: bytes) -> Iterator[bytes]:

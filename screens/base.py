@@ -6,8 +6,10 @@ A screen names its queries (`queries`), draws what the store holds (`show`), and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events
@@ -16,14 +18,18 @@ from textual.binding import Binding, BindingsMap
 from textual.containers import Container
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widgets import Input
 
 from ..core.domain.delivery import EnvironmentStatus
 from ..core.domain.runs import Run, RunState
 from ..core.errors import ConfigError, PodiumError
-from ..tui.actions import BY_ID, Action
+from ..tui.actions import ACTIONS, Action
 from ..tui.confirmations import Confirmation
 from ..tui.context import Context
 from ..tui.glyphs import Glyphs
+from ..tui.places.crumbs import crumbs
+from ..tui.places.sought import Sought
+from ..tui.places.trail import Place
 from ..tui.pool import CHANGE, SLOW
 from ..tui.queries import AGENT, PROJECT, ProjectView, Query
 from ..tui.screens import BY_NAME as SCREENS
@@ -31,18 +37,31 @@ from ..tui.store import Snapshot, Store
 from ..tui.widgets.footer import Footer
 from ..tui.widgets.header import Header, stale_words
 from ..tui.widgets.log_view import LogView
-from ..tui.widgets.pane import Pane, Span
+from ..tui.widgets.pane import READING, Pane, Span
 from ..tui.widgets.prompt import Prompt
 from ..tui.widgets.table import Table
 from .navigation import Navigation
 
 if TYPE_CHECKING:
+    from ..tui.palette import Entry
+    from ..tui.projects.session import Session
     from ..tui.protocol import CockpitApp
+
+
+_JOBS = count()
+# What these do depends on nothing that has to be read first.
+_ALWAYS_READY = frozenset(
+    {"help", "palette", "quit", "back", "escape", "theme", "suspend", "refresh", "agent", "zoom", "pane_next"}
+    | {"pane_previous", "history_back", "history_forward", "projects"}
+    | {action.id for action in ACTIONS if action.goes_to}
+)
 
 
 class PodiumScreen(Screen[None], inherit_bindings=False):
     title_id: ClassVar[str] = ""
     first_pane: ClassVar[str] = ""
+    has_crumbs: ClassVar[bool] = True
+    """Whether what its keys are about is what is under the cursor."""
     ALLOW_SELECT = False
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (32, "-tall")]
@@ -65,6 +84,10 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
         self._frame_timer: Timer | None = None
         self._asked: tuple[str, ...] = ()
         self._heights: dict[Any, int | None] = {}
+        self._sought: tuple[Sought, ...] = ()
+        self._drawn_once = False
+        self._focus_then = ""
+        self._session: Session | None = None
         self.navigation = Navigation(self)
 
     def fit(self, width: int, height: int) -> None:
@@ -88,7 +111,8 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
 
     @property
     def store(self) -> Store:
-        return self.podium.store
+        """What was read of the project that the screen is about, also while another one is shown."""
+        return self._session.store if self._session is not None else self.podium.store
 
     @property
     def glyphs(self) -> Glyphs:
@@ -137,38 +161,42 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
         """Whether something on screen changes with time alone (a running step's duration)."""
         return False
 
+    def several_models(self) -> bool:
+        """Tells whether podium.yaml names more than one model: then what is shown of a version has its model."""
+        return self.project is not None and len(self.project.models) > 1
+
     def context(self) -> Context:
         """What the actions' availability depends on."""
         return Context()
 
-    def make_context(self, *subjects: object, marked: int = 0) -> Context:
-        """Returns the context of this screen; `subjects` are what is under the cursor (None: nothing of its kind)."""
+    def make_context(self, *subjects: object, marked: int = 0, chosen: tuple[object, ...] = ()) -> Context:
+        """Returns the context of this screen; `subjects` are what is under the cursor (None: nothing of its kind), and
+        `chosen` what is marked to be done something with at once."""
         pane = self.pane
         rows = pane.shown if isinstance(pane, Table) else 0
         broken = isinstance(self.store.get("project").error, ConfigError) or bool(
             self.project and self.project.problems
         )
-        model = self.project.model if self.project is not None else ""
+        models = self.project.models if self.project is not None else ()
         return Context(
             screen=self.title_id,
             pane=pane.kind if pane else "",
             read_only=self.podium.read_only,
             rows=rows,
             project=not broken,
-            model=model,
+            models=models,
             subjects=tuple(subject for subject in subjects if subject is not None),
-            marked=marked,
+            marked=marked or len(chosen),
+            chosen=chosen,
         )
 
     # Life
 
     def on_mount(self) -> None:
+        self._session = self.podium.session
         for key, action_id in self.podium.keymap.bindings():
-            self._bindings._add_binding(
-                Binding(
-                    key, f"perform('{action_id}')", BY_ID[action_id].label, show=False, priority=action_id == "quit"
-                )
-            )
+            first = action_id == "quit"
+            self._bindings._add_binding(Binding(key, f"perform('{action_id}')", action_id, show=False, priority=first))
 
     def on_screen_resume(self) -> None:
         if self.ready:
@@ -188,12 +216,95 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
             return
         self._show_frame()
         self.show()
+        self._drawn_once = True
+        self._go_to_sought()
         self.show_footer()
         # One answer tells what else is needed: the project names the model, a row the version under the cursor.
         self.podium.read_new(self.all_queries())
 
+    # Where it is
+
+    def place(self) -> Place:
+        """Returns this screen with its cursors, to come back to."""
+        tables = [table for table in self.query(Table) if table.id and table.current is not None]
+        words = " › ".join((SCREENS[self.title_id].title, *(crumbs(self.context()) if self.has_crumbs else ())))
+        cursors = tuple((str(table.id), table.current_key) for table in tables)
+        return Place(self.title_id, words, str(self.pane.id) if self.pane is not None else "", cursors)
+
+    def return_to(self, place: Place) -> None:
+        """Puts the cursors where they were."""
+
+        def at(id: str, key: Hashable) -> Sought:
+            table: Table[Any] = self.query_one(f"#{id}", Table)
+            return Sought(id, lambda row: table.key_of(row) == key, needed=False)
+
+        self._focus_then = place.pane
+        self.seek(*(at(id, key) for id, key in place.cursors))
+
+    def do_history_back(self) -> None:
+        self.podium.go_back()
+
+    def do_history_forward(self) -> None:
+        self.podium.go_forward()
+
+    # What the cursor is to go to
+
+    def seek(self, *sought: Sought) -> None:
+        """Puts the cursors of tables on rows, one after the other, as soon as they have come."""
+        self._sought = sought
+        if self.ready:
+            self.ask(force=True)
+            self.update()
+
+    def _go_to_sought(self) -> None:
+        while self._sought:
+            first, *rest = self._sought
+            table: Table[Any] = self.query_one(f"#{first.table}", Table)
+            if table.go_to_first(first.matches):
+                self.focus_pane(table)
+            elif self._still_reading():
+                return
+            elif first.needed:
+                self._sought = ()
+                self._not_found(first)
+                return
+            self._sought = tuple(rest)
+        if self._focus_then:
+            pane, self._focus_then = self._focus_then, ""
+            for each in self.query(f"#{pane}").results(Pane):
+                self.focus_pane(each)
+
+    def _still_reading(self) -> bool:
+        """Tells whether something of what the screen asked for has not come."""
+        queries = self.all_queries()
+        return any(self.store.get(query.key).loading or self.podium.pool.busy(query.key) for query in queries)
+
+    def _not_found(self, sought: Sought) -> None:
+        if sought.otherwise is not None:
+            sought.otherwise()
+        elif sought.name:
+            self.podium.say(f"{sought.name} is not in the list (any more)", "warn")
+
+    def awaits(self, key: str) -> bool:
+        """Tells whether what a key would act on has not come yet."""
+        action = self.podium.keymap.action_of(key)
+        if isinstance(self.focused, Input) or (action is not None and action.id in _ALWAYS_READY):
+            return False
+        to_a_match = action is not None and action.id in ("next", "previous")
+        return not self._drawn_once or self.loading or (to_a_match and self.podium.pool.busy("log-search"))
+
+    @property
+    def loading(self) -> bool:
+        """Whether the rows or lines that keys act on are still being read."""
+        return bool(self._sought) or (self.pane is not None and self.pane.reading)
+
+    def touched(self) -> None:
+        """A person has chosen something: the focus stays where they are."""
+
     def show_footer(self) -> None:
-        self.query_one(Footer).show(self.context())
+        context = self.context()
+        self.query_one(Footer).show(context)
+        self.query_one(Header).show_crumbs(crumbs(context) if self.has_crumbs else ())
 
     def _show_frame(self) -> None:
         project = self.project
@@ -220,7 +331,7 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
         if snapshot.error is not None and not snapshot.value:
             return error_lines(snapshot.error)
         if snapshot.loading:
-            return (("reading …", "faint"),)
+            return READING
         return empty
 
     # Keys
@@ -228,7 +339,9 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
     def action_perform(self, action_id: str) -> None:
         if not self.ready:
             return
-        action = BY_ID[action_id]
+        action = self.podium.keymap.find(action_id)
+        if action is None:
+            return
         footer = self.query_one(Footer)
         footer.say("")
         refused = action.refusal(self.context())
@@ -242,10 +355,12 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
     def can(cls, action: Action) -> bool:
         """Whether this screen does anything for an action."""
         name = f"do_{action.id}"
-        return hasattr(cls, name) or hasattr(Navigation, name) or bool(action.goes_to or action.confirm)
+        return hasattr(cls, name) or hasattr(Navigation, name) or bool(action.goes_to or action.confirm or action.own)
 
     def _do(self, action: Action) -> None:
         name = f"do_{action.id}"
+        if action.id == "open" and self.navigation.open_line():
+            return
         handler = getattr(self, name, None) or getattr(self.navigation, name, None)
         if handler is not None:
             handler()
@@ -253,11 +368,20 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
             self.podium.go(action.goes_to)
         elif action.confirm is not None:
             self.confirm(action.confirm(self.context()))
+        elif action.own is not None:
+            from .verbs.own import run
+
+            run(self, action.own)
         else:
             self.podium.say(f"{action.label_on(self.title_id)}: nothing to do here", "warn")
 
     def on_prompt_answered(self, message: Prompt.Answered) -> None:
         message.stop()
+        self.answered(message)
+
+    def answered(self, message: Prompt.Answered) -> None:
+        """Does what was typed into the prompt; a screen that asks for something of its own does that instead. It is no
+        handler of Textual's, which calls those of each class by itself: the answer would count twice."""
         self.navigation.answered(message)
 
     @property
@@ -326,10 +450,22 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
             node.remove_class("-zoom")
 
     def do_agent(self) -> None:
+        self._put_above("agent")
+
+    def do_projects(self) -> None:
+        self._put_above("projects")
+
+    def _put_above(self, name: str) -> None:
+        """Shows a screen on top of Overview."""
         self.podium.go("overview")
-        screen = SCREENS["agent"].make()
+        screen = SCREENS[name].make()
         screen.fit(*self.app.size)
         self.app.push_screen(screen)
+
+    def do_why(self) -> None:
+        from .verbs.reasons import ask
+
+        ask(self)
 
     def do_help(self) -> None:
         from ..tui.widgets.help import HelpScreen
@@ -337,7 +473,36 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
         self.app.push_screen(HelpScreen(self.podium.keymap, self.context()))
 
     def do_palette(self) -> None:
-        self.app.action_command_palette()
+        from ..tui.widgets.palette_dialog import PaletteDialog
+
+        self.app.push_screen(PaletteDialog(self.named()), self.chosen)
+
+    def named(self) -> list[Entry]:
+        """Returns what has a name beside the things of the project: other projects, screens, actions."""
+        from ..tui.palette import actions, projects
+
+        several = len(self.podium.projects) > 1
+        known = projects(self.podium.project_labels()) if several else []
+        return [*known, *actions(self.context(), self.podium.keymap)]
+
+    def chosen(self, entry: Entry | None) -> None:
+        """Goes to what was chosen by its name, or does it."""
+        if entry is None:
+            return
+        self.podium.history.add(entry.name)
+        if entry.compare or entry.at:
+            from .verbs.asked import ask_in_words
+
+            ask_in_words(self, entry)
+        elif entry.project:
+            self.podium.open_project(Path(entry.project))
+        elif entry.found is not None:
+            from .places import show
+
+            self.podium.leave_for_new()
+            show(self.podium, entry.found)
+        else:
+            self.action_perform(entry.action)
 
     def do_theme(self) -> None:
         self.podium.toggle_theme()
@@ -403,7 +568,7 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
 
         def decided(why: str | None) -> None:
             if why is not None:
-                self.carry_out(asked.what, lambda cockpit: asked.work(cockpit, why), done)
+                self.carry_out(asked.what, lambda cockpit: asked.work(cockpit, why), done, awaited=False)
 
         def done(value: object) -> None:
             if isinstance(value, Run):
@@ -426,25 +591,39 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
         self.podium.go_to_run(run.id)
         self.podium.say(f"run {run.id} started: {run.title}")
 
-    def carry_out(self, what: str, work: Any, done: Any = None) -> None:
-        """Run `work(cockpit)` in the pool; say how it went, and hand its value to `done` on this thread."""
+    def carry_out(self, what: str, work: Any, done: Any = None, *, awaited: bool | None = None) -> None:
+        """Run `work(cockpit)` in the pool; say how it went, and hand its value to `done` on this thread. `awaited`
+        (default: if there is a `done`): what is typed meanwhile is meant for what comes, and waits for it."""
         self.podium.say(f"{what} …")
-        podium = self.podium
+        podium, cockpit = self.podium, self.podium.cockpit
+        number = podium.await_answer(what) if (done is not None if awaited is None else awaited) else None
 
         def finished(value: Any, error: BaseException | None) -> None:
-            podium.call_soon(self._carried_out, what, value, error, done)
+            shows = done if podium.cockpit is cockpit else None  # nothing of one project is shown in another
+            podium.call_soon(self._came, number, what, value, error, shows)
 
-        podium.pool.submit(f"work:{what}", lambda _job: work(podium.cockpit), finished, lane=CHANGE)
+        # A key of its own for what nobody waits for: a job that waits is replaced by one with the same key.
+        key = f"work:{what}" if number is not None else f"work:{what}:{next(_JOBS)}"
+        podium.pool.submit(key, lambda _job: work(cockpit), finished, lane=CHANGE)
 
-    def _carried_out(self, what: str, value: Any, error: BaseException | None, done: Any) -> None:
+    def _came(self, number: int | None, what: str, value: Any, error: BaseException | None, done: Any) -> None:
+        """What was awaited is here, or cannot be made; nobody sees it who has left it meanwhile."""
+        if number is None:
+            self._carried_out(what, value, error, done)
+        elif self.podium.came(number):
+            dropped = self.podium.typed.drop() if error is not None else 0
+            self._carried_out(what, value, error, done, dropped)
+
+    def _carried_out(self, what: str, value: Any, error: BaseException | None, done: Any, dropped: int = 0) -> None:
+        lost = f" ({dropped} keys that were typed for it are dropped)" if dropped else ""
         if error is None:
             self.podium.say("")
             if done is not None:
                 done(value)
         elif isinstance(error, PodiumError):
-            self.podium.say(f"{what}: {error.message}" + (f"; {error.hint}" if error.hint else ""), "bad")
+            self.podium.say(f"{what}: {error.message}" + (f"; {error.hint}" if error.hint else "") + lost, "bad")
         else:
-            self.podium.say(f"{what}: {type(error).__name__}: {error}", "bad")
+            self.podium.say(f"{what}: {type(error).__name__}: {error}{lost}", "bad")
         self.ask(force=True)
 
     def show_run(self, run: Run) -> None:

@@ -14,6 +14,7 @@ _STATES = {
     CanaryState.RUNNING: ("run", "run"),
     CanaryState.PAUSED: ("stop", "warn"),
     CanaryState.INCONCLUSIVE: ("wait", "wait"),
+    CanaryState.ASKS: ("wait", "wait"),
 }
 
 
@@ -85,6 +86,10 @@ def _state_lines(canary: CanaryStatus, now: float, glyphs: Glyphs) -> list[Line]
         found.append(((f"   {canary.message}", colour if canary.state is not CanaryState.RUNNING else "muted"),))
     if canary.state is CanaryState.INCONCLUSIVE:
         found.append((("   U resumes with the next stage, F gives it all traffic, X puts all back", "wait"),))
+    if canary.state is CanaryState.ASKS:
+        left = canary.seconds_left(now)
+        words = "   U goes on although it failed, F gives it all traffic, X puts all back"
+        found.append(((words + ("" if left is None else f"; by itself in {fmt.duration(left)}"), "wait"),))
     return found
 
 

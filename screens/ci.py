@@ -441,11 +441,10 @@ class CiScreen(PodiumScreen):
         self.podium.say(f"workflows{of}: {names}; then NAME=VALUE for inputs")
         self.query_one(Prompt).ask("start", workflows[0].path.split("/")[-1] or workflows[0].name)
 
-    def on_prompt_answered(self, message: Prompt.Answered) -> None:
+    def answered(self, message: Prompt.Answered) -> None:
         if message.purpose != "start":
-            super().on_prompt_answered(message)
+            super().answered(message)
             return
-        message.stop()
         self.query_one(Prompt).close()
         self.focus_pane(self.table)
         words = (message.text or "").split()

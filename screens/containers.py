@@ -27,8 +27,8 @@ from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
 from .cells.container_columns import columns
 from .cells.container_rows import Row, is_stale, newest, rows_of
-from .changes import ChangeKeys
-from .shells import ShellKeys
+from .verbs.changes import ChangeKeys
+from .verbs.shells import ShellKeys
 
 
 class ContainersScreen(PodiumScreen):
@@ -68,7 +68,7 @@ class ContainersScreen(PodiumScreen):
         yield queries.ENVIRONMENTS
         yield queries.SNAPSHOTS
         for snapshot in self._snapshots:
-            names = tuple(sorted({one.replica or one.name for one in snapshot.containers if one.state == "running"}))
+            names = tuple(sorted({one.called for one in snapshot.containers if one.state == "running"}))
             if names:
                 yield queries.usage(snapshot.environment, names, self.podium.clock)
 
@@ -237,11 +237,11 @@ class ContainersScreen(PodiumScreen):
             )
 
     def _why_silent(self, container: Container) -> tuple[Span, ...]:
-        lines: list[Span] = [(f"{container.replica or container.name} has written nothing yet.", "muted")]
+        lines: list[Span] = [(f"{container.called} has written nothing yet.", "muted")]
         if container.state == GONE:
             lines = [
                 (
-                    f"{container.replica or container.name} is gone: somebody removed it, and its log was never kept.",
+                    f"{container.called} is gone: somebody removed it, and its log was never kept.",
                     "warn",
                 )
             ]
@@ -294,7 +294,6 @@ class ContainersScreen(PodiumScreen):
 
     def on_screen_resume(self) -> None:
         self._looked = False
-        super().on_screen_resume()
 
     def _look_once(self) -> None:
         """Where no agent looks at the engines, whoever comes here does it, once."""

@@ -25,7 +25,7 @@ from .base import PodiumScreen
 from .cells.common import badge_cell, badge_line, health_cell, quarantined_of, serves_cell
 from .cells.deployments import deployment_text, history_columns
 from .cells.environments import POINTS, signal_lines, status_lines
-from .changes import ChangeKeys
+from .verbs.changes import ChangeKeys
 
 _CANARY_LINES = 11  # lines at most of a canary's pane, where the signals and the ledger stand below it
 
@@ -89,6 +89,7 @@ class EnvironmentsScreen(PodiumScreen):
     def _columns(self) -> tuple[Column[EnvironmentStatus], ...]:
         return (
             Column("environment", self._name_cell, width=22, flex=2, sort=lambda status: status.name),
+            Column("model", lambda status: ((status.model, "text"),), width=12, flex=1, when=self.several_models),
             Column("serves", lambda status: serves_cell(status, self._quarantined()), width=7),
             Column("state", lambda status: health_cell(self.glyphs, status), width=20, flex=2),
             Column("alerts", self._alerts, width=12, when=lambda: bool(self._badges)),
@@ -109,7 +110,7 @@ class EnvironmentsScreen(PodiumScreen):
 
     # What is shown
 
-    def _quarantined(self) -> frozenset[int]:
+    def _quarantined(self) -> frozenset[tuple[str, int]]:
         return quarantined_of(self.store.value("verdicts", {}))
 
     @property
@@ -169,7 +170,8 @@ class EnvironmentsScreen(PodiumScreen):
             return
         pane.title(f"{status.name} · PROTECTED" if status.protected else status.name, status.url)
         versions: tuple[Version, ...] = self.store.value("versions", ())
-        serving = next((version for version in versions if version.version == status.serving), None)
+        wanted = (status.model, status.serving)
+        serving = next((version for version in versions if (version.model, version.version) == wanted), None)
         agent: AgentStatus | None = self.store.value("agent")
         healer = "" if agent is None else who_heals(agent)
         alerts = badge_line(self.glyphs, self._badges.get(status.name))
@@ -242,6 +244,12 @@ class EnvironmentsScreen(PodiumScreen):
     def on_table_opened(self, message: Table.Opened) -> None:
         message.stop()
         self.do_open()
+
+    def do_plot(self) -> None:
+        from .live import LiveScreen
+
+        if self.status is not None:
+            self.app.push_screen(LiveScreen(self.status.name))
 
     def do_pause(self) -> None:
         self.changes.pause()

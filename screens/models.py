@@ -3,14 +3,16 @@ the cursor."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from textual.app import ComposeResult
 
+from ..core.domain.comparisons import MOST
 from ..core.domain.delivery import EnvironmentStatus
-from ..core.domain.models import Model, Version
+from ..core.domain.models import CHAMPION, Model, Version
 from ..core.domain.text import format as fmt
 from ..core.domain.verdicts import GateReport, VersionVerdict, last_word
+from ..core.errors import PodiumError
 from ..tui import queries
 from ..tui.context import Context
 from ..tui.queries import Query
@@ -20,10 +22,10 @@ from ..tui.widgets.text_pane import TextPane
 from .base import PodiumScreen
 from .cells.common import alias_spans, verdict_cell
 from .cells.versions import Known, version_lines
-from .changes import ChangeKeys
+from .verbs.changes import ChangeKeys
 
-_METRICS_FROM = (0, 88, 100)  # the width of the table in cells from which the first metrics are shown
-_MAX_MARKED = 12
+# The width of the table in cells from which the first metrics are shown.
+_METRICS_FROM = (0, 88, 100, 124, 138, 152)
 
 
 class ModelsScreen(PodiumScreen):
@@ -52,7 +54,12 @@ class ModelsScreen(PodiumScreen):
             "Models", _model_columns(), key=lambda model: model.name, text=lambda model: model.name, id="models"
         )
         yield Table[Version](
-            "Versions", self._columns(()), key=lambda version: version.version, text=version_text, id="versions"
+            "Versions",
+            self._columns(()),
+            key=lambda version: version.version,
+            text=version_text,
+            chooses=self._chosen_by,
+            id="versions",
         )
         yield TextPane("Version", wrap=True, id="detail")
 
@@ -76,6 +83,7 @@ class ModelsScreen(PodiumScreen):
     def queries(self) -> Iterable[Query]:
         yield queries.MODELS
         yield queries.ENVIRONMENTS
+        yield queries.LOOKED_AT
         name = self.model
         if name:
             yield queries.versions_of(name)
@@ -84,6 +92,17 @@ class ModelsScreen(PodiumScreen):
         version = self.version
         if version is not None:
             yield queries.reports(version)
+
+    def _chosen_by(self, query: str) -> Callable[[Version], bool] | str:
+        """Returns what a filter such as `roc_auc > 0.8 and depth = 4` says of a version, or why it cannot be read."""
+        comparing = self.podium.cockpit.comparing
+        if not comparing.is_query(query):
+            return lambda version: query.lower() in version_text(version).lower()
+        try:
+            wanted = comparing.condition(query)
+        except PodiumError as error:
+            return error.message
+        return lambda version: wanted(version, self._last_word(version))
 
     # What is shown
 
@@ -134,7 +153,7 @@ class ModelsScreen(PodiumScreen):
         )
         source = snapshot if name else self.store.get("project")
         self.table.set_notice(*self.notice_for(source, empty))
-        metrics = metric_names(versions)
+        metrics = metric_names(versions, self.store.value("looked_at", {}))
         if metrics != self._metrics:
             self._metrics = metrics
             self.table.set_columns(self._columns(metrics))
@@ -159,9 +178,10 @@ class ModelsScreen(PodiumScreen):
         pane.title(f"{version.model} v{version.version}")
         reports: tuple[GateReport, ...] = self.store.value(f"reports:{version.model}:{version.version}", ())
         environments: tuple[EnvironmentStatus, ...] = self.store.value("environments", ())
-        ours = self.project is None or version.model == self.project.model
         known = Known(
-            tuple(each.name for each in environments if ours and version.version in each.answers),
+            tuple(
+                each.name for each in environments if each.model == version.model and version.version in each.answers
+            ),
             self.store.value(f"images:{version.model}", ()),
             reports,
             self.verdicts(version),
@@ -201,23 +221,52 @@ class ModelsScreen(PodiumScreen):
         if version is None:
             return
         marks = self._marks.get(self.model, frozenset())
-        if version.version not in marks and len(marks) >= _MAX_MARKED:
-            self.podium.say(f"at most {_MAX_MARKED} can be compared at once", "warn")
+        if version.version not in marks and len(marks) >= MOST:
+            self.podium.say(f"at most {MOST} can be compared at once", "warn")
             return
         self._marks[self.model] = marks ^ {version.version}
         self.update()
         self.table.move("down")
 
+    def do_escape(self) -> None:
+        if self._marks.get(self.model) and self.pane is self.table and not self.table.filter_text:
+            self._marks[self.model] = frozenset()
+            self.update()
+        else:
+            super().do_escape()
+
     def do_compare(self) -> None:
         from .compare import CompareScreen
 
-        marked = sorted(self.marked, key=lambda version: version.version)
-        cockpit = self.podium.cockpit
+        marked = sorted(f"v{version.version}" for version in self.marked)
+        model = self.model
         self.carry_out(
             "compare",
-            lambda _cockpit: cockpit.models.compare(marked),
+            lambda cockpit: cockpit.comparing.compare(marked, model),
             lambda comparison: self.app.push_screen(CompareScreen(comparison)),
         )
+
+    def do_plot(self) -> None:
+        from .curves import CurvesScreen
+
+        chosen = self.marked or self._beside_champion()
+        runs = self.podium.cockpit.training.of_versions(chosen)
+        self.app.push_screen(CurvesScreen(", ".join(f"v{each.version}" for each in chosen), runs))
+
+    def do_files(self) -> None:
+        from .artifacts import ArtifactsScreen
+
+        runs = self.podium.cockpit.training.of_versions(self.marked or self._beside_champion()[:1])
+        if runs:
+            self.app.push_screen(ArtifactsScreen(runs))
+        else:
+            self.podium.say("this version has no MLflow run", "warn")
+
+    def _beside_champion(self) -> list[Version]:
+        """Returns the version under the cursor, and the champion."""
+        here = self.version
+        champion = [each for each in self.table.rows if CHAMPION in each.aliases and each != here]
+        return [*([here] if here is not None else []), *champion]
 
     def do_diff(self) -> None:
         old, new = sorted(version.version for version in self.marked)
@@ -233,9 +282,9 @@ class ModelsScreen(PodiumScreen):
 
     def address(self) -> str:
         version, project = self.version, self.project
-        if version is None or project is None or project.embedded:
+        if version is None or project is None or not project.registry:
             return ""
-        return f"{project.tracking_uri.rstrip('/')}/#/models/{version.model}/versions/{version.version}"
+        return f"{project.registry.rstrip('/')}/#/models/{version.model}/versions/{version.version}"
 
 
 def _model_columns() -> tuple[Column[Model], ...]:
@@ -281,10 +330,8 @@ def version_text(version: Version) -> str:
     )
 
 
-def metric_names(versions: tuple[Version, ...]) -> tuple[str, ...]:
-    """The metrics of the newest versions, in the order in which they say them."""
-    names: dict[str, None] = {}
-    for version in versions[:20]:
-        for name in version.metrics:
-            names.setdefault(name)
-    return tuple(names)
+def metric_names(versions: tuple[Version, ...], looked_at: Iterable[str] = ()) -> tuple[str, ...]:
+    """The metrics of the newest versions: those that the project looks at, then the others in the order in which
+    training logged them."""
+    names = dict.fromkeys(name for version in versions[:20] for name in version.metrics)
+    return tuple(dict.fromkeys((*(name for name in looked_at if name in names), *names)))

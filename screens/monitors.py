@@ -62,6 +62,7 @@ class MonitorsScreen(PodiumScreen):
     def __init__(self) -> None:
         super().__init__()
         self._wanted = ""
+        self._marks: frozenset[str] = frozenset()
 
     def body(self) -> ComposeResult:
         yield Table[MonitorView](
@@ -141,7 +142,8 @@ class MonitorsScreen(PodiumScreen):
             self.monitors.title("Monitors", self._summary())
         alerts = self.store.get("alerts")
         self.alerts.set_notice(*self.notice_for(alerts, (("No alert is in podium.yaml.", "muted"),)))
-        self.alerts.set_rows(alerts.value or (), minute)
+        self.alerts.marks = self._marks
+        self.alerts.set_rows(alerts.value or (), (minute, self._marks))
         loops = self.store.value("loops", ())
         self.set_class(bool(loops), "-loop")
         self.loop.set_rows(loops, minute)
@@ -187,7 +189,9 @@ class MonitorsScreen(PodiumScreen):
     def context(self) -> Context:
         if not self.ready:
             return Context(screen="monitors")
-        return self.make_context(self._monitor(), self._alert(), self._entry())
+        alerts = self.pane is self.alerts
+        chosen = tuple(each for each in self.alerts.rows if each.name in self._marks) if alerts else ()
+        return self.make_context(self._monitor(), self._alert(), self._entry(), chosen=chosen)
 
     def _monitor(self) -> MonitorStatus | None:
         row = self.monitors.current
@@ -233,9 +237,28 @@ class MonitorsScreen(PodiumScreen):
         else:
             super().leave(quit_at_root=quit_at_root)
 
+    def do_mark(self) -> None:
+        alert = self.alerts.current
+        if self.pane is not self.alerts:
+            self.podium.say("alerts are marked in their own list; tab goes there", "warn")
+        elif alert is not None:
+            self._marks ^= {alert.name}
+            self.update()
+            self.alerts.move("down")
+
+    def do_escape(self) -> None:
+        if self._marks and self.pane is self.alerts and not self.alerts.filter_text:
+            self._marks = frozenset()
+            self.update()
+        else:
+            super().do_escape()
+
     def do_approve(self) -> None:
         entry, alert = self._entry(), self._alert()
-        if entry is not None:
+        marked = self.context().all(AlertStatus)
+        if len(marked) > 1:
+            self.confirm(confirmations.acknowledge_several(marked))
+        elif entry is not None:
             self.confirm(confirmations.loop_approve(entry))
         elif alert is not None:
             self.confirm(confirmations.acknowledge(alert))
@@ -244,20 +267,21 @@ class MonitorsScreen(PodiumScreen):
         alert = self._alert()
         if alert is not None:
             self.podium.say("for how long: 30m, 2h, 3d")
-            self._silenced, self._silenced_from = alert, self.pane or self.alerts
+            self._silenced, self._silenced_from = self.context().all(AlertStatus), self.pane or self.alerts
             self.query_one(Prompt).ask("silence", "2h")
 
-    def on_prompt_answered(self, message: Prompt.Answered) -> None:
+    def answered(self, message: Prompt.Answered) -> None:
         if message.purpose != "silence":
-            super().on_prompt_answered(message)
+            super().answered(message)
             return
-        message.stop()
         self.query_one(Prompt).close()
         self.focus_pane(self._silenced_from)
         length = (message.text or "").strip()
         seconds = parse_duration(length)
         if seconds:
-            self.confirm(confirmations.silence(self._silenced, length, seconds))
+            several = len(self._silenced) > 1
+            asked = confirmations.silence_several(self._silenced, length, seconds) if several else None
+            self.confirm(asked or confirmations.silence(self._silenced[0], length, seconds))
         elif length:
             self.podium.say(f"{length}: say it as 30m, 2h or 3d", "warn")
 

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..core.cockpit import save
+from ..core.domain.text import format as fmt
 from ..tui.widgets.log_view import LogView
+from ..tui.widgets.logs.moments import HINT
 from ..tui.widgets.pane import Pane
 from ..tui.widgets.prompt import Prompt
 from ..tui.widgets.table import Table
@@ -60,6 +64,22 @@ class Navigation:
         if isinstance(pane, Table):
             self._screen.podium.say(f"sorted {pane.sort_next()}")
 
+    def do_columns(self) -> None:
+        if isinstance(self._pane, Table):
+            from ..tui.widgets.tables.columns_dialog import ColumnsDialog
+
+            if any(column.title for column in self._pane.given):
+                self._screen.app.push_screen(ColumnsDialog(self._pane))
+            else:
+                self._screen.podium.say("this list has no columns to choose from", "warn")
+
+    def do_wide(self) -> None:
+        if isinstance(self._pane, Table):
+            wide = self._pane.toggle_wide()
+            self._screen.podium.say(
+                "every column as wide as it needs; left and right move them" if wide else "as wide as the list again"
+            )
+
     def do_wrap(self) -> None:
         if isinstance(self._pane, (LogView, TextPane)):
             self._screen.podium.say(
@@ -71,8 +91,63 @@ class Navigation:
             self._screen.podium.say("with times" if self._pane.toggle_times() else "without times")
 
     def do_copy(self) -> None:
-        if self._pane is not None:
+        if isinstance(self._pane, LogView):
+            self._pane.copy_lines(self._screen.podium.copy)
+        elif self._pane is not None:
             self._screen.podium.copy(self._pane.copy_text())
+
+    # Logs
+
+    def _say_of_log(self, what: Callable[[LogView], str]) -> None:
+        if isinstance(self._pane, LogView):
+            self._screen.podium.say(what(self._pane))
+
+    def do_select(self) -> None:
+        self._say_of_log(LogView.toggle_select)
+
+    def do_regex(self) -> None:
+        self._say_of_log(
+            lambda log: "taken as regular expressions" if log.toggle_regex() else "searched for as it stands"
+        )
+
+    def do_levels(self) -> None:
+        self._say_of_log(LogView.cycle_level)
+
+    def do_stream(self) -> None:
+        self._say_of_log(LogView.toggle_stream)
+
+    def do_more_context(self) -> None:
+        self._say_of_log(lambda log: log.change_context(1))
+
+    def do_less_context(self) -> None:
+        self._say_of_log(lambda log: log.change_context(-1))
+
+    def do_since(self) -> None:
+        self._asking = self._pane
+        self._screen.podium.say(HINT)
+        self._screen.query_one(Prompt).ask("since", "5m")
+
+    def do_export(self) -> None:
+        """Saves a log: a file's name is asked for."""
+        self._asking = self._pane
+        self._screen.query_one(Prompt).ask("save to", "podium.log")
+
+    def open_line(self) -> bool:
+        """Opens the line of a log under the cursor, or the one that was found; whether there is one."""
+        line = self._pane.line_at_cursor() if isinstance(self._pane, LogView) else None
+        if line is not None:
+            from ..tui.widgets.line_dialog import LineDialog
+
+            self._screen.app.push_screen(LineDialog(line))
+        return line is not None
+
+    def _save(self, log: LogView, name: str) -> None:
+        write = log.saving()
+
+        def done(found: tuple[object, int]) -> None:
+            self._screen.podium.say(f"{fmt.count(found[1], 'line')} written to {found[0]}", "ok")
+
+        self._screen.carry_out("save", lambda cockpit: save(cockpit.home, name, write), done)
 
     # Search and filter
 
@@ -99,8 +174,13 @@ class Navigation:
         if message.final:
             self._screen.query_one(Prompt).close()
             if pane is not None:
-                pane.focus()
+                self._screen.focus_pane(pane)
         if pane is None:
+            return
+        if isinstance(pane, LogView) and message.purpose in ("since", "save to"):
+            text = (message.text or "").strip()
+            if text and message.final:
+                pane.go_since(text) if message.purpose == "since" else self._save(pane, text)
             return
         if message.purpose == "filter":
             # While typing, only lists filter: each letter over a long log would start a search of its own.

@@ -22,12 +22,14 @@ from ..tui.actions import BY_ID, Action
 from ..tui.context import Context
 from ..tui.queries import Query, RunsView
 from ..tui.widgets.pane import Cell
+from ..tui.widgets.prompt import Prompt
 from ..tui.widgets.sparkline import sparkline
 from ..tui.widgets.table import Column, Table
 from .base import PodiumScreen, error_lines
 from .cells.common import badge_cell, health_cell, quarantined_of, run_columns, run_text, serves_cell
 from .cells.container_rows import counts, is_stale, newest
-from .changes import ChangeKeys
+from .verbs.changes import ChangeKeys
+from .verbs.launch import LaunchKeys
 
 _POINTS = 30
 
@@ -75,6 +77,7 @@ _TARGETS = {
 class OverviewScreen(PodiumScreen):
     title_id = "overview"
     first_pane = "recent"
+    has_crumbs = False
     DEFAULT_CSS = """
     OverviewScreen #body { layout: vertical; }
     OverviewScreen #top { height: auto; max-height: 60%; layout: vertical; }
@@ -90,6 +93,7 @@ class OverviewScreen(PodiumScreen):
     def __init__(self) -> None:
         super().__init__()
         self.changes = ChangeKeys(self)
+        self.launch = LaunchKeys(self)
         self._untouched = True
 
     def body(self) -> ComposeResult:
@@ -118,6 +122,7 @@ class OverviewScreen(PodiumScreen):
 
         return (
             Column("environment", self._env_name, width=21, flex=1),
+            Column("model", lambda status: ((status.model, "text"),), width=10, flex=1, when=self.several_models),
             Column("serves", self._serves, width=7),
             Column("state", lambda status: health_cell(self.glyphs, status), width=18, flex=3),
             Column("alerts", self._alerts, width=10, flex=1, when=lambda: bool(self._badges)),
@@ -261,12 +266,21 @@ class OverviewScreen(PodiumScreen):
             if found:
                 self.focus_pane(pane)
 
+    @property
+    def loading(self) -> bool:
+        """Also until it is known whether something needs a person: that is where the keys begin."""
+        unknown = self._untouched and any(self.store.get(query.key).loading for query in self.all_queries())
+        return super().loading or unknown
+
+    def touched(self) -> None:
+        self._untouched = False
+
     def _do(self, action: Action) -> None:
-        self._untouched = False  # where a person is, the focus stays
+        self.touched()
         super()._do(action)
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        self._untouched = False
+        self.touched()
 
     def pass_time(self) -> None:
         view: RunsView | None = self.store.value("runs")
@@ -373,6 +387,17 @@ class OverviewScreen(PodiumScreen):
 
     def do_rollback(self) -> None:
         self.changes.rollback()
+
+    def do_launch(self) -> None:
+        self.launch.begin()
+
+    def answered(self, message: Prompt.Answered) -> None:
+        if message.purpose != LaunchKeys.PURPOSE:
+            super().answered(message)
+            return
+        self.query_one(Prompt).close()
+        self.focus_pane(self.query_one("#recent", Table))
+        self.launch.answered(message.text)
 
     def do_resume(self) -> None:
         self.changes.resume_run()

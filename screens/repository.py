@@ -15,6 +15,7 @@ from ..core.domain.scm import CiLook, CommitPage, CommitRow, Diff, Ref, RefKind
 from ..core.errors import PodiumError
 from ..tui import confirmations
 from ..tui.context import Context
+from ..tui.places.sought import Sought
 from ..tui.pool import SLOW
 from ..tui.queries import Query
 from ..tui.widgets.prompt import Prompt
@@ -145,7 +146,7 @@ class RepositoryScreen(PodiumScreen):
         """What is listed, in words: the branch that is checked out has its name."""
         names: tuple[Ref, ...] = self.store.value("refs", ())
         out = next((ref.name for ref in names if ref.checked_out), "HEAD")
-        return out if self._of == "HEAD" else self._of.partition("/")[2].partition("/")[2]
+        return out if self._of == "HEAD" else self._of.partition("/")[2].partition("/")[2] or self._of[:9]
 
     def _show_detail(self) -> None:
         self.set_class(self._shown is not None, "-diff")
@@ -203,6 +204,20 @@ class RepositoryScreen(PodiumScreen):
         self._limit, self._marks, self._shown = COMMITS_PAGE, frozenset(), None
         self.podium.read([commits(self._of, self._limit)], force=True)
         self.focus_pane(self.table)
+        self.update()
+
+    def show_commit(self, sha: str) -> None:
+        """Puts the cursor on a commit; one that is not listed heads a list of its own."""
+
+        def matches(row: CommitRow) -> bool:
+            return row.commit.sha == sha
+
+        self._shown = None
+        self.seek(Sought("commits", matches, sha[:9], otherwise=lambda: self._from(sha)))
+
+    def _from(self, sha: str) -> None:
+        self._of, self._limit, self._marks = sha, COMMITS_PAGE, frozenset()
+        self.podium.read([commits(sha, self._limit)], force=True)
         self.update()
 
     def do_mark(self) -> None:
@@ -305,11 +320,10 @@ class RepositoryScreen(PodiumScreen):
             self._to_run = row
             self.query_one(Prompt).ask("pipeline", names[0])
 
-    def on_prompt_answered(self, message: Prompt.Answered) -> None:
+    def answered(self, message: Prompt.Answered) -> None:
         if message.purpose != "pipeline":
-            super().on_prompt_answered(message)
+            super().answered(message)
             return
-        message.stop()
         self.query_one(Prompt).close()
         self.focus_pane(self.table)
         row, self._to_run = self._to_run, None

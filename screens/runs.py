@@ -12,15 +12,18 @@ from ..core.domain.text import format as fmt
 from ..tui import queries
 from ..tui.context import Context
 from ..tui.external_program import PODIUM
+from ..tui.places.trail import Place
 from ..tui.queries import RUNS_PAGE, Query, RunsView
 from ..tui.widgets.graph import Graph
 from ..tui.widgets.log_view import LogView
 from ..tui.widgets.pane import Span
+from ..tui.widgets.prompt import Prompt
 from ..tui.widgets.table import Table
 from .base import PodiumScreen
 from .cells.common import run_columns, run_text
-from .changes import ChangeKeys
-from .shells import ShellKeys
+from .verbs.changes import ChangeKeys
+from .verbs.launch import LaunchKeys
+from .verbs.shells import ShellKeys
 
 
 class RunsScreen(PodiumScreen):
@@ -44,9 +47,14 @@ class RunsScreen(PodiumScreen):
     def __init__(self) -> None:
         super().__init__()
         self.changes = ChangeKeys(self)
+        self.launch = LaunchKeys(self)
         self.shells = ShellKeys(self)
         self._limit = RUNS_PAGE
         self._wanted: int | None = None
+        self._wanted_step = ""
+        self._marks: frozenset[int] = frozenset()
+        self._older: int | None = None
+        """A run that was gone to and may be older than those that were read: it stays in the list."""
         self._pending_logs = False
 
     def body(self) -> ComposeResult:
@@ -66,8 +74,9 @@ class RunsScreen(PodiumScreen):
         run = self.run
         if run is not None:
             yield queries.run(run.id)
-        elif self._wanted is not None:
-            yield queries.run(self._wanted)
+            yield queries.times(run.id)
+        if self._older is not None and (run is None or run.id != self._older):
+            yield queries.run(self._older)
 
     # What is shown
 
@@ -101,12 +110,33 @@ class RunsScreen(PodiumScreen):
             step if self.detail is not None and step is not None and run is not None and step.run_id == run.id else None
         )
 
-    def select(self, run_id: int) -> None:
-        """Put the cursor on a run, which may be one that was not read yet."""
-        self._wanted = run_id
+    def select(self, run_id: int, step: str = "") -> None:
+        """Put the cursor on a run, which may be one that was not read yet, and on a step of it."""
+        self._wanted, self._wanted_step, self._older = run_id, step, run_id
+        if self.ready and self.table.filter_text:
+            self.table.set_filter("")
         if self.ready:
             self.ask(force=True)
             self.update()
+
+    def show_pipeline(self, name: str) -> None:
+        """Shows the runs of a pipeline alone."""
+        self.table.set_filter(name)
+        self.focus_pane(self.table)
+
+    @property
+    def loading(self) -> bool:
+        pane = self.pane
+        if super().loading or self._wanted is not None or self._wanted_step or self._pending_logs:
+            return True
+        if pane is None or pane.id == "list" or self.run is None:
+            return False
+        return (self.detail is None and self.store.get(f"run:{self.run.id}").loading) or not self._graph_is_of_run
+
+    @property
+    def _graph_is_of_run(self) -> bool:
+        """Whether the graph shows the run under the cursor: it hears a little later that the cursor has moved."""
+        return self.run is None or self.detail is None or self.graph.run_id == self.run.id
 
     def show(self) -> None:
         view: RunsView | None = self.store.value("runs")
@@ -116,19 +146,27 @@ class RunsScreen(PodiumScreen):
         self.table.set_notice(*self.notice_for(self.store.get("runs"), empty))
         if view is not None:
             rows = list(view.runs)
-            wanted: RunDetail | None = self.store.value(f"run:{self._wanted}") if self._wanted is not None else None
-            if wanted is not None and all(run.id != wanted.run.id for run in rows):
-                rows.append(wanted.run)
-            self.table.set_rows(tuple(rows), self.second(rows))
+            older: RunDetail | None = self.store.value(f"run:{self._older}") if self._older is not None else None
+            if older is not None and all(run.id != older.run.id for run in rows):
+                rows.append(older.run)
+            self.table.marks = self._marks
+            self.table.set_rows(tuple(rows), (self.second(rows), self._marks))
             if not self.table.filter_text:
                 self.table.title(
                     "Runs",
-                    f"{view.total:,}"
+                    f"{len(self._marks)} marked of {view.total:,}"
+                    if self._marks
+                    else f"{view.total:,}"
                     if len(view.runs) >= view.total
                     else f"newest {len(view.runs):,} of {view.total:,}",
                 )
-            if self._wanted is not None and self.table.go_to(self._wanted):
-                self._wanted = None
+            if self._wanted is not None:
+                failed = self.store.get(f"run:{self._wanted}").error
+                if self.table.go_to(self._wanted):
+                    self._wanted = None
+                elif failed is not None:
+                    self._wanted, self._wanted_step = None, ""
+                    self.podium.say(failed.message, "warn")
         self._show_detail()
 
     def _show_detail(self) -> None:
@@ -145,11 +183,15 @@ class RunsScreen(PodiumScreen):
             return
         if not detail.steps:
             self.graph.set_notice(("This run has no steps yet.", "muted"))
-        self.graph.show(detail.run, detail.steps)
+        self.graph.show(detail.run, detail.steps, self.store.value(f"times:{run.id}", ()))
+        if self._wanted_step and self._wanted is None:
+            name, self._wanted_step = self._wanted_step, ""
+            self.graph.choose(name)
+            self.focus_pane(self.graph)
         self._show_log()
         if self._pending_logs:
             self._pending_logs = False
-            self.log_view.focus()
+            self.focus_pane(self.log_view)
 
     def _show_log(self) -> None:
         detail, step = self.detail, self.step
@@ -187,7 +229,7 @@ class RunsScreen(PodiumScreen):
         return tuple(lines)
 
     def pass_time(self) -> None:
-        self.table.set_rows(self.table.rows, self.second(self.table.rows))
+        self.table.set_rows(self.table.rows, (self.second(self.table.rows), self._marks))
         self._show_detail()
 
     @property
@@ -201,7 +243,9 @@ class RunsScreen(PodiumScreen):
         if not self.ready:
             return Context(screen="runs")
         detail = self.detail
-        return self.make_context(detail.run if detail is not None else self.run, self.step)
+        chosen = tuple(run for run in self.table.rows if run.id in self._marks)
+        found = detail.run if detail is not None else self.run
+        return self.make_context(found, self.step, detail, marked=len(chosen), chosen=chosen)
 
     def on_table_moved(self, message: Table.Moved) -> None:
         message.stop()
@@ -232,15 +276,80 @@ class RunsScreen(PodiumScreen):
     def do_open(self) -> None:
         pane = self.pane
         if pane is None or pane.id == "list":
-            self.graph.focus()
+            self.focus_pane(self.graph)
         elif pane.id == "graph":
             self._to_log()
+
+    def do_plot(self) -> None:
+        from .curves import CurvesScreen
+
+        if self.run is not None:
+            self.app.push_screen(CurvesScreen(f"run {self.run.id}", run_id=self.run.id))
+
+    def do_merge(self) -> None:
+        """The cells of a matrix as a table."""
+        from .matrix import MatrixScreen, matrix_of
+
+        detail = self.detail
+        if detail is not None:
+            self.app.push_screen(MatrixScreen(detail.run.id, matrix_of(detail.steps, self.step)))
+
+    def do_diff(self) -> None:
+        """Two marked runs, the older one first."""
+        from .run_pair import RunPairScreen
+
+        first, second = sorted(self._marks)
+        self.carry_out(
+            "compare",
+            lambda cockpit: cockpit.why.runs(first, second),
+            lambda found: self.app.push_screen(RunPairScreen(found)),
+        )
 
     def do_logs(self) -> None:
         if self.detail is None:
             self._pending_logs = True
         else:
             self._to_log()
+
+    def do_compare(self) -> None:
+        from .compare import CompareScreen
+
+        names = [f"run:{run.id}" for run in sorted(self.table.rows, key=lambda run: run.id) if run.id in self._marks]
+        self.carry_out(
+            "compare",
+            lambda cockpit: cockpit.comparing.compare(names),
+            lambda comparison: self.app.push_screen(CompareScreen(comparison)),
+        )
+
+    def do_mark(self) -> None:
+        if self.run is not None:
+            self._marks ^= {self.run.id}
+            self.update()
+            self.table.move("down")
+
+    def do_escape(self) -> None:
+        if self._marks and self.pane is self.table and not self.table.filter_text:
+            self._marks = frozenset()
+            self.update()
+        else:
+            super().do_escape()
+
+    def return_to(self, place: Place) -> None:
+        run = dict(place.cursors).get("list")
+        if isinstance(run, int):
+            self._older = run  # it may be older than those that were read
+        super().return_to(place)
+
+    def do_launch(self) -> None:
+        self.launch.begin()
+
+    def answered(self, message: Prompt.Answered) -> None:
+        if message.purpose != LaunchKeys.PURPOSE:
+            super().answered(message)
+            return
+        self.query_one(Prompt).close()
+        self.focus_pane(self.query_one("#list", Table))
+        self.launch.answered(message.text)
 
     def do_resume(self) -> None:
         self.changes.resume_run()
@@ -268,9 +377,9 @@ class RunsScreen(PodiumScreen):
         """Back goes from the log to the graph, from there to the list, and only then to Overview."""
         pane = self.pane
         if pane is not None and pane.id == "log":
-            self.graph.focus()
+            self.focus_pane(self.graph)
         elif pane is not None and pane.id == "graph":
-            self.table.focus()
+            self.focus_pane(self.table)
         else:
             super().leave(quit_at_root=quit_at_root)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -22,7 +23,8 @@ from podium.core.errors import PodiumError
 from podium.core.known_secrets import known
 
 from .runner import hooks, scale, turns
-from .servers import dockerd, images, prometheus, registry, sshd, tls
+from .servers import dockerd, images, prometheus, ray, registry, sshd, tls
+from .servers import nodes as nodes_of_their_own
 from .support import free_port
 
 # The libraries that tests load are a million objects that stay: to look through them for garbage every 700 new ones is
@@ -40,6 +42,9 @@ LONG = (
     "integration/test_demo.py",
     "chaos/test_promotions.py",
     "chaos/test_engine.py",
+    "chaos/test_hosts.py",
+    "delivery/hosts/test_hosts.py",
+    "delivery/hosts/test_signed_hosts.py",
     "delivery/test_real.py",
 )
 
@@ -96,6 +101,13 @@ def required(missing: str) -> None:
         pytest.fail(f"required here: {missing}")
     if missing:
         pytest.skip(missing)
+
+
+def ray_required() -> None:
+    """Skips where no environment with a Ray is named, which is apart from Podium's own; `.ci/run` makes one."""
+    if ray.VARIABLE not in os.environ:
+        pytest.skip(f"no Ray ({ray.VARIABLE} names an environment with one)")
+    required("" if ray.program() else f"no Ray in {os.environ[ray.VARIABLE]}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -245,3 +257,28 @@ def own_dockerd() -> Iterator[Callable[..., dockerd.Dockerd]]:
     yield make
     for each in made:
         each.close()
+
+
+@pytest.fixture(scope="session")
+def nodes() -> Iterator[nodes_of_their_own.Nodes]:
+    """Three machines that serve, as far as one machine can have several."""
+    required(nodes_of_their_own.missing())
+    before = os.environ.get("PATH", os.defpath)
+    with nodes_of_their_own.Nodes(3) as found:
+        os.environ["PATH"] = found.path
+        try:
+            yield found
+        finally:
+            os.environ["PATH"] = before
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[ray.Cluster]:
+    """A Ray of two nodes. Its sockets need a short path."""
+    ray_required()
+    root = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
+    try:
+        with ray.cluster(root) as cluster:
+            yield cluster
+    finally:
+        shutil.rmtree(root, ignore_errors=True)

@@ -34,13 +34,9 @@ def names_in(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_names_exists(page: Path) -> None:
-    # Places for what is to come, which the pages name as such.
-    to_come = ("core/infra/",)
     wrong = []
     for path, name in references(page):
         target = ROOT / path
-        if path.startswith(to_come):
-            continue
         if not target.exists() or (name and name not in names_in(target)):
             wrong.append(f"{path}:{name}" if name else path)
     assert not wrong

@@ -43,22 +43,22 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("named_hosts",),
     ("preload",),
     ("domain",),
-    ("plugins", "reserve"),
+    ("plugins", "reserve", "host_queue"),
     ("config", "journal", "logs", "scm"),
     ("registry", "containers"),
     ("engine",),
-    ("quality", "serving", "telemetry"),
-    ("labels",),
+    ("quality", "serving", "telemetry", "infra", "signatures"),
+    ("labels", "scoring"),
     ("delivery",),
     ("monitoring",),
     ("alerts",),
-    ("infra", "retention"),
+    ("retention",),
     ("run_plans",),
     ("changes", "adoption", "unlock"),
     ("feedback",),
-    ("hosting",),
-    ("triggers", "backup"),
-    ("lineage", "template", "doctor", "demo", "attention"),
+    ("hosting", "anchoring"),
+    ("triggers", "backup", "export"),
+    ("lineage", "template", "doctor", "demo", "attention", "comparison", "evidence"),
     ("cockpit",),
 )
 LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}
@@ -315,6 +315,18 @@ def test_the_walls_see_imports() -> None:
     seen = {(file, module) for file, module, _ in all_imports("core")}
     assert ("core/cockpit/opened.py", "podium.core.journal.Journal") in seen
     assert ("core/cockpit/environments.py", "podium.core.delivery.status.status") in seen, "late imports too"
+
+
+def test_no_handler_of_a_message_calls_the_one_that_it_overrides() -> None:
+    """Textual calls the handler of each class by itself: what `super()` calls would be done twice."""
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for room in ("screens", "tui")
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for line in path.read_text().splitlines()
+        if re.search(r"super\(\)\._?on_(?!event\()", line)
+    ]
+    assert found == []
 
 
 def test_only_output_prints_on_standard_output() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING, Any
 
 from ..core.domain.frozen import Frozen
 from . import availability as when
@@ -17,6 +18,9 @@ from . import confirmations
 from .confirmations import Confirmation
 from .context import Context
 from .screens import BY_NAME, MAIN, title_of
+
+if TYPE_CHECKING:
+    from .own.commands import OwnCommand
 
 __all__ = ["ACTIONS", "BY_ID", "Action", "Context", "Danger", "footer_actions"]
 
@@ -58,10 +62,14 @@ class Action:
     """Its rank in the footer, 0 for not shown."""
     goes_to: str = ""
     """The screen that it goes to."""
+    asks: bool = False
+    """Whether a line is typed for it: a pattern, a name, a time."""
     confirm: Callable[[Context], Confirmation] | None = None
     """What is asked before it is done, and what is then done."""
     on: Mapping[str, Variant] = field(default_factory=dict[str, Variant])
     """Variants by screen."""
+    own: OwnCommand | None = None
+    """The command of a person's own that it runs."""
 
     def label_on(self, screen: str) -> str:
         variant = self.on.get(screen)
@@ -85,6 +93,13 @@ class Action:
 
 _RUNS = ("overview", "runs")
 _SERVING = ("overview", "environments", "models")
+_SAVES = Variant(label="save log", help="Write the log, or what is selected of it, to a file")
+
+
+def _in_log(id: str, key: str, label: str, help: str, **more: Any) -> Action:
+    """Returns an action that is about the lines of a log."""
+    return Action(id=id, keys=(key,), label=label, help=help, group="Log", refuse=when.in_log, **more)
+
 
 # fmt: off
 ACTIONS: tuple[Action, ...] = (
@@ -92,26 +107,95 @@ ACTIONS: tuple[Action, ...] = (
         id="open", keys=("enter",), label="open", help="Open what is under the cursor", group="Here",
         refuse=when.openable, footer=1,
         on={
-            "compare": Variant(label="only differences", help="Show only what differs, or everything again"),
+            "compare": Variant(help="Open the row whole, long values line by line"),
             "repository": Variant(help="Show the commits of a branch or tag; show what a commit changed"),
         },
     ),
     Action(
         id="mark", keys=("space",), label="mark", help="Mark the version under the cursor, for comparing",
-        group="Here", refuse=when.version, screens=("models", "repository"), footer=2,
+        group="Here", refuse=when.version, footer=2,
+        screens=("models", "repository", "runs", "monitors", "curves", "live"),
         on={
+            "runs": Variant(help="Mark the run under the cursor, to cancel several at once", refuse=when.run),
+            "monitors": Variant(
+                help="Mark the alert under the cursor, to acknowledge or silence several at once",
+                refuse=when.listed_alert,
+            ),
+            "curves": Variant(label="pause", help="Hold the curves still, and go on", refuse=when.anything),
+            "live": Variant(label="pause", help="Hold the charts still, and go on", refuse=when.anything),
             "repository": Variant(help="Mark the commit under the cursor: two have a diff", refuse=when.commit),
         },
     ),
     Action(
         id="compare", keys=("c",), label="compare", help="Compare the marked versions side by side", group="Here",
-        refuse=when.comparable, screens=("models",), footer=3,
+        refuse=when.comparable, screens=("models", "runs"), footer=3,
+        on={
+            "runs": Variant(
+                help="Compare the marked runs side by side, with the versions that they made",
+                refuse=when.comparable_runs,
+            ),
+        },
+    ),
+    Action(
+        id="plot", keys=("p",), label="curves",
+        help="Draw what training has logged: of the marked versions, or of this one", group="Here",
+        refuse=when.version, screens=("models", "compare", "runs", "environments", "matrix"), footer=4,
+        on={
+            "matrix": Variant(help="Draw what the run's training has logged", refuse=when.anything),
+            "compare": Variant(help="Draw what training has logged of these versions", refuse=when.anything),
+            "runs": Variant(help="Draw what the run's training has logged, while it goes on too", refuse=when.run),
+            "environments": Variant(
+                label="charts", help="Draw the live signals over time, from a minute to a month",
+                refuse=when.environment,
+            ),
+        },
+    ),
+    Action(
+        id="files", keys=("i",), label="files", help="List the files that training has logged, and read them",
+        group="Here", refuse=when.version, screens=("models", "curves"), footer=8,
+        on={"curves": Variant(refuse=when.anything)},
+    ),
+    Action(
+        id="narrower", keys=("less_than_sign",), label="shorter time",
+        help="Show a shorter stretch, around the cursor", group="Here", screens=("curves", "live"), footer=2,
+    ),
+    Action(
+        id="wider", keys=("greater_than_sign",), label="longer time", help="Show a longer stretch", group="Here",
+        screens=("curves", "live"), footer=3,
+    ),
+    Action(
+        id="log_axis", keys=("x",), label="log axis", help="Change between a linear and a logarithmic axis",
+        group="Here", screens=("curves",), footer=4,
+    ),
+    Action(
+        id="smooth", keys=("b",), label="smooth", help="Smooth the curves: not, a little, more, much", group="Here",
+        screens=("curves",), footer=5,
+    ),
+    Action(
+        id="differences", keys=("u",), label="only differences", help="Show only what differs, or everything again",
+        group="Here", screens=("compare",), footer=2,
+    ),
+    Action(
+        id="noise", keys=("z",), label="all tags", help="Show the tags that MLflow and Podium write for themselves",
+        group="Here", screens=("compare",),
+    ),
+    Action(
+        id="export", keys=("e",), label="export", help="Write what is shown to a file: Markdown, CSV, HTML or JSON",
+        group="Here", screens=("compare", "runs", "containers", "ci"), refuse=when.in_log, footer=11, asks=True,
+        on={"compare": Variant(refuse=when.anything), "runs": _SAVES, "containers": _SAVES, "ci": _SAVES},
     ),
     Action(
         id="diff", keys=("d",), label="diff",
         help="Show what differs between the commits behind the two marked versions", group="Here",
-        refuse=when.two_versions, screens=("models", "repository"), footer=4,
+        refuse=when.two_versions, screens=("models", "compare", "repository", "runs"), footer=4,
         on={
+            "runs": Variant(
+                help="Show what differs between the two marked runs, step by step, and why", refuse=when.two_runs
+            ),
+            "compare": Variant(
+                help="Show what differs between the commits behind the baseline and the version of the column",
+                refuse=when.anything,
+            ),
             "repository": Variant(
                 help="Show what the commit changed; with two marked ones what differs between them",
                 refuse=when.commit,
@@ -127,8 +211,19 @@ ACTIONS: tuple[Action, ...] = (
         },
     ),
     Action(
+        id="why", keys=("W",), label="why",
+        help="Say why it is so: why a step ran or was cached, what a version rests on, why an environment serves it",
+        group="Here", refuse=when.explained, screens=("runs", "models", "environments"), footer=11,
+    ),
+    Action(
         id="merge", keys=("m",), label="merge", help="Show one replica's log, or all merged in time order",
-        group="Here", refuse=when.container, screens=("containers",), footer=5,
+        group="Here", refuse=when.container, screens=("containers", "runs"), footer=5,
+        on={
+            "runs": Variant(
+                label="matrix", help="Show the cells of the matrix as a table, with what training has logged of each",
+                refuse=when.matrix,
+            ),
+        },
     ),
     Action(
         id="shell", keys=("S",), label="shell",
@@ -143,9 +238,12 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="approve", keys=("A",), label="approve", help="Let a waiting step continue", group="Changes",
-        refuse=when.approve, danger=Danger.CHANGE, screens=(*_RUNS, "ci", "monitors"), footer=5,
+        refuse=when.approve, danger=Danger.CHANGE, screens=(*_RUNS, "ci", "monitors", "infra"), footer=5,
         on={
             "ci": Variant(help="Approve the environment that the CI run waits for", refuse=when.ci_approve),
+            "infra": Variant(
+                help="Approve the plan that waits, for a pipeline or somebody else to apply", refuse=when.infra_approve
+            ),
             "monitors": Variant(
                 label="acknowledge", help="Say that you know of the alert that fires; let a proposed pipeline run",
                 refuse=when.acknowledge,
@@ -166,8 +264,9 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="again", keys=("R",), label="run again", help="Run the pipeline again with the same parameters",
         group="Changes", refuse=when.again, danger=Danger.CHANGE,
-        screens=(*_RUNS, "containers", "repository", "ci", "monitors"), footer=7, confirm=confirmations.again,
+        screens=(*_RUNS, "containers", "repository", "ci", "monitors", "infra"), footer=7, confirm=confirmations.again,
         on={
+            "infra": Variant(label="plan", help="Make a plan; nothing is changed", refuse=when.infra),
             "monitors": Variant(label="measure now", help="Evaluate the monitor now", refuse=when.monitor),
             "ci": Variant(
                 label="re-run failed", help="Have the host run again what failed in the CI run", refuse=when.ci_rerun
@@ -182,6 +281,11 @@ ACTIONS: tuple[Action, ...] = (
                 refuse=when.restart,
             ),
         },
+    ),
+    Action(
+        id="launch", keys=("E",), label="start a run",
+        help="Start a pipeline with parameters: those of the run under the cursor, to be changed", group="Changes",
+        refuse=when.project, danger=Danger.CHANGE, screens=_RUNS, footer=15, asks=True,
     ),
     Action(
         id="resume", keys=("U",), label="resume", help="Continue the run after its last finished step",
@@ -201,7 +305,18 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         id="promote", keys=("P",), label="promote",
         help="Plan a promotion; nothing changes until you confirm the plan", group="Changes", refuse=when.promote,
-        danger=Danger.TRAFFIC, screens=_SERVING, footer=5, on={"models": Variant(refuse=when.promote_version)},
+        danger=Danger.TRAFFIC, screens=(*_SERVING, "infra"), footer=5,
+        on={
+            "models": Variant(refuse=when.promote_version),
+            "infra": Variant(
+                label="apply", help="Apply the plan that waits; nothing changes until you confirm it",
+                refuse=when.infra_plan,
+            ),
+        },
+    ),
+    Action(
+        id="look", keys=("L",), label="look for drift", help="Look at what differs from what was applied",
+        group="Changes", refuse=when.infra, danger=Danger.CHANGE, screens=("infra",), footer=8,
     ),
     Action(
         id="deploy", keys=("D",), label="deploy",
@@ -238,11 +353,11 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="silence", keys=("Z",), label="silence", help="Have nobody told of the alert for a while",
-        group="Changes", refuse=when.silence, danger=Danger.CHANGE, screens=("monitors",), footer=6,
+        group="Changes", refuse=when.silence, danger=Danger.CHANGE, screens=("monitors",), footer=6, asks=True,
     ),
     Action(
         id="search", keys=("slash",), label="search", help="Search; the lines around a match stay visible",
-        group="Find", refuse=when.searchable, footer=9,
+        group="Find", refuse=when.searchable, footer=9, asks=True,
     ),
     Action(
         id="next", keys=("n",), label="next match", help="Go to the next match", group="Find", refuse=when.searchable,
@@ -253,16 +368,46 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="filter", keys=("f",), label="filter", help="Show only what matches; empty shows all", group="Find",
-        refuse=when.filterable, footer=10,
+        refuse=when.filterable, footer=10, asks=True,
     ),
     Action(
         id="sort", keys=("s",), label="sort", help="Sort by the next column; again reverses the order", group="Find",
         refuse=when.in_list,
     ),
+    Action(
+        id="columns", keys=("full_stop",), label="columns",
+        help="Choose which columns the list has, their order, and which stay in place; kept for you", group="Find",
+        refuse=when.in_table,
+    ),
+    Action(
+        id="wide", keys=("ctrl+w",), label="wide",
+        help="Make every column as wide as it needs; left and right move them. Kept for you", group="Find",
+        refuse=when.in_table,
+    ),
     Action(id="wrap", keys=("w",), label="wrap", help="Wrap long lines", group="Log", refuse=when.wrappable),
     Action(
         id="timestamps", keys=("t",), label="times", help="Show when each line of a log was written", group="Log",
         refuse=when.in_log,
+        on={
+            "curves": Variant(
+                label="steps or time", help="Draw over the steps of training, or over time", refuse=when.anything
+            ),
+        },
+    ),
+    _in_log(
+        "select", "v", "select lines",
+        "Put a cursor onto a line; again: select lines. y copies, e saves, enter opens the line",
+    ),
+    _in_log(
+        "regex", "tilde", "regular expression",
+        "Take what is searched and filtered for as a regular expression, or as it stands",
+    ),
+    _in_log("levels", "exclamation_mark", "levels", "Show only warnings and errors, only errors, or all lines"),
+    _in_log("stream", "vertical_line", "standard error", "Show only what was written to standard error, or all"),
+    _in_log("more_context", "equals_sign", "more around", "Show more lines around each hit of a filter"),
+    _in_log("less_context", "minus", "fewer around", "Show fewer lines around each hit of a filter"),
+    _in_log(
+        "since", "at", "go to a time", "Go to the first line of a time: 5m (ago), 14:05, 2026-11-23 14:05", asks=True
     ),
     Action(
         id="copy", keys=("y",), label="copy",
@@ -282,6 +427,11 @@ ACTIONS: tuple[Action, ...] = (
         refuse=when.off_the_agent,
     ),
     Action(
+        id="projects", keys=("comma",), label="projects",
+        help="Show all your projects: what serves, what runs, what waits; enter goes to one", group="Screens",
+        refuse=when.off_the_projects,
+    ),
+    Action(
         id="zoom", keys=("plus",), label="zoom", help="Give the focused pane the whole screen, and back",
         group="Screens", footer=12,
     ),
@@ -293,6 +443,14 @@ ACTIONS: tuple[Action, ...] = (
             group="Screens", goes_to=screen.name,
         )
         for screen in MAIN
+    ),
+    Action(
+        id="history_back", keys=("left_square_bracket",), label="back on the way", group="Screens",
+        help="Go back to where you were before, with the cursor as it was",
+    ),
+    Action(
+        id="history_forward", keys=("right_square_bracket",), label="forward on the way", group="Screens",
+        help="Go forward again to where you came back from",
     ),
     Action(id="down", keys=("j", "down"), label="down", help="Down", group="Move"),
     Action(id="up", keys=("k", "up"), label="up", help="Up", group="Move"),
@@ -309,9 +467,12 @@ ACTIONS: tuple[Action, ...] = (
     Action(id="help", keys=("question_mark", "f1"), label="help", help="This help", group="Podium", footer=15),
     Action(
         id="palette", keys=("colon", "ctrl+p"), label="palette", help="Find any action by its name", group="Podium",
-        footer=14,
+        footer=14, asks=True,
     ),
-    Action(id="theme", keys=(), label="theme", help="Change between the dark and the light theme", group="Podium"),
+    Action(
+        id="theme", keys=(), label="theme", help="Change between the dark, the light and the high-contrast theme",
+        group="Podium",
+    ),
     Action(
         id="suspend", keys=("ctrl+z",), label="suspend",
         help="Put the cockpit into the background; fg brings it back", group="Podium",

@@ -6,18 +6,32 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..core.cockpit import Cockpit
 from ..core.errors import UsageError
 from .screens import MAIN
-from .terminal import prepare_environment
+from .terminal import cannot_draw, prepare_environment
 
-THEMES = ("dark", "light")
+if TYPE_CHECKING:
+    from .application import PodiumApp
+
+THEMES = ("dark", "light", "contrast")
 
 
-def run(home: Path | Cockpit, *, read_only: bool = False, screen: str | None = None, theme: str | None = None) -> int:
-    """Open the cockpit on the project at `home` and stay until it is left; the exit code.
+def run(
+    home: Path | Cockpit,
+    *,
+    read_only: bool = False,
+    screen: str | None = None,
+    theme: str | None = None,
+    linear: bool = False,
+    projects: Sequence[Path] = (),
+) -> int:
+    """Open the cockpit on the project at `home` and stay until it is left; the exit code. `linear`, or a terminal that
+    cannot be drawn on, has it told line by line. `projects` are others that one can go to.
 
     The caller has checked the terminal (`terminal.check`). ConfigError where the person's keys.yaml cannot be used,
     UsageError for an unknown screen or theme. An error that nobody foresaw ends the cockpit and is raised here.
@@ -30,15 +44,19 @@ def run(home: Path | Cockpit, *, read_only: bool = False, screen: str | None = N
     # Work in other threads gives the interpreter back ten times sooner than by default, for the sake of the keys.
     sys.setswitchinterval(0.0005)
     from . import keymap
-    from .application import PodiumApp
+    from .own import commands as own_commands
+    from .projects.known import together
     from .shutdown import ENDING
 
     keys = keymap.load()
+    keys = keys.with_own([each.action for each in own_commands.load(keys)])
     cockpit = home if isinstance(home, Cockpit) else Cockpit(home)
-    app = PodiumApp(cockpit, read_only=read_only, screen=screen, theme=theme, keymap=keys)
+    known = together((cockpit.home, *projects))
+    given = {"read_only": read_only, "screen": screen, "theme": theme, "keymap": keys, "projects": known}
     before = {number: signal.getsignal(number) for number in ENDING}
+    app = _linear(cockpit, given) if linear or cannot_draw() else _drawn(cockpit, given)
     try:
-        app.run()
+        app.run(headless=app.unseen is not None, size=app.unseen)
     finally:
         app.pool.close()
         gc.enable()
@@ -47,3 +65,15 @@ def run(home: Path | Cockpit, *, read_only: bool = False, screen: str | None = N
     if app.failure is not None:
         raise app.failure
     return app.return_code or 0
+
+
+def _drawn(cockpit: Cockpit, given: Mapping[str, Any]) -> PodiumApp:
+    from .application import PodiumApp
+
+    return PodiumApp(cockpit, **given)
+
+
+def _linear(cockpit: Cockpit, given: Mapping[str, Any]) -> PodiumApp:
+    from .linear.app import LinearApp
+
+    return LinearApp(cockpit, **given)

@@ -10,28 +10,36 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
+from textual.widgets import Input
 
-from ..core.cockpit import Cockpit
+from ..core.cockpit import Cockpit, is_project
+from ..core.cockpit.glances import Glances
 from ..core.domain.monitoring import Ring
+from ..core.domain.text import clean
 from ..core.errors import PodiumError, UsageError
 from .actions import BY_ID
 from .glyphs import Glyphs
 from .keys import Keymap
-from .palette import ActionProvider
-from .pool import POLL, Job, Pool
+from .personal.history import History
+from .personal.tables import Tables
+from .places.trail import Place, Trail
+from .pool import POLL, SLOW, Job, Pool
+from .projects.known import labels
+from .projects.session import Session
 from .queries import Query
-from .ringing import Ringer, sequences
+from .ringing import sequences
 from .screens import BY_NAME, FIRST, MAIN
-from .shutdown import EndingApp
 from .store import Store
 from .terminal import clipboard_sequence, over_ssh, plain_glyphs
-from .theme import DARK, LIGHT, THEMES, theme_name
+from .theme import THEMES, next_theme, theme_name
+from .typing.keyed_app import KeyedApp
 from .widgets.footer import Footer
 
 _INTERVAL, _INTERVAL_SSH = 0.25, 0.5
@@ -39,19 +47,20 @@ _STALE_SECONDS = 3.0  # seconds without an answer from the journal, after which 
 _TICK_INTERVAL = 1.0
 _AGES_INTERVAL = 15.0
 _DEBOUNCE = 0.015
+MOST_OPEN = 4  # projects whose screens are kept
 
 
-class PodiumApp(EndingApp):
+class PodiumApp(KeyedApp):
     """`clock` gives the time (tests fix it); `interval` is the timer's period in seconds, 0 for none."""
 
     TITLE = "Podium"
-    COMMANDS: ClassVar[set[Any]] = {ActionProvider}
-    ENABLE_COMMAND_PALETTE = True
+    ENABLE_COMMAND_PALETTE = False  # ours finds things, and asks no more than it can answer at once
     BINDINGS: ClassVar[list[Any]] = [("ctrl+c", "say_quit", "Quit")]
     CLOSE_TIMEOUT = 0.3
+    unseen: ClassVar[tuple[int, int] | None] = None
+    """The size of a picture that no terminal shows; None for one that is drawn."""
     DEFAULT_MODE = "first"  # of the screen that is shown first; the others are modes of their own names
     CSS = """
-    CommandPalette > Vertical { max-width: 100; }
     .-ascii Pane { border: ascii $frame; }
     .-ascii Pane:focus { border: ascii $frame-focus; }
     .-ascii Header, .-ascii Footer { border: none; }
@@ -80,41 +89,54 @@ class PodiumApp(EndingApp):
         screen: str | None = None,
         theme: str | None = None,
         keymap: Keymap | None = None,
+        projects: Sequence[Path] = (),
         clock: Callable[[], float] = time.time,
         interval: float | None = None,
         plain: bool | None = None,
     ) -> None:
         super().__init__()
-        self.cockpit = cockpit
         self.read_only = read_only
         self.keymap = keymap or Keymap()
         self.clock = clock
         self.glyphs = Glyphs(plain=plain_glyphs() if plain is None else plain)
         self.pool = Pool()
-        self.store = Store(clock, self._store_changed)
+        self._session = Session(0, cockpit, clock, self._store_changed)
+        self._opened = [self._session]
+        self.projects: tuple[Path, ...] = tuple(dict.fromkeys((cockpit.home, *projects)))
+        self._glances = Glances()
         self._first = screen or FIRST.name
         self._interval = (_INTERVAL_SSH if over_ssh() else _INTERVAL) if interval is None else interval
-        self._read_at: dict[str, float] = {}
-        self._due: dict[str, Query] = {}
-        self._seen: int | None = None
-        self._poll_asked: float | None = None
-        self._poll_error: PodiumError | None = None
-        self._polled: float | None = None
         self._ticked = 0.0
         self._loaded = False
-        self._run_shown: int | None = None
-        self._ringer = Ringer()
+        self.history = History()
+        self.tables = Tables()
         for theme_ in THEMES:
             self.register_theme(theme_)
         self.theme = theme_name(theme)
 
     # Life
 
+    @property
+    def cockpit(self) -> Cockpit:
+        """The façade of the project that is shown."""
+        return self._session.cockpit
+
+    @property
+    def store(self) -> Store:
+        return self._session.store
+
+    @property
+    def session(self) -> Session:
+        return self._session
+
+    @property
+    def trail(self) -> Trail:
+        return self._session.trail
+
     def on_mount(self) -> None:
         if self.glyphs.plain:
             self.add_class("-ascii")
-        for each in MAIN:
-            self.add_mode(self._mode_of(each.name), partial(self._screen_named, each.name))
+        self._add_modes(self._session)
         self.handle_signals()
         self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))
         if self._interval:
@@ -148,16 +170,95 @@ class PodiumApp(EndingApp):
         screen.fit(*self.size)
         return screen
 
-    @property
-    def podium_screen(self) -> Any:
-        """The screen under any dialog: a `CockpitScreen`, None at the very end."""
-        return next((screen for screen in reversed(self.screen_stack) if not isinstance(screen, ModalScreen)), None)
+    def _add_modes(self, session: Session) -> None:
+        for each in MAIN:
+            self.add_mode(self._mode_of(each.name, session), partial(self._screen_named, each.name))
 
-    def _mode_of(self, name: str) -> str:
-        return self.DEFAULT_MODE if name == self._first else name
+    def _mode_of(self, name: str, session: Session | None = None) -> str:
+        session = session or self._session
+        return self.DEFAULT_MODE if name == self._first and not session.number else session.mode(name)
+
+    # Projects
+
+    def glance(self, home: Path) -> Query:
+        """The query of what one look tells of a project."""
+        glances = self._glances
+        return Query(f"project:{home}", lambda _cockpit: glances.look(home), every=2.0, lane=SLOW)
+
+    def project_labels(self) -> Mapping[Path, str]:
+        """What names each project, as far as they were looked at."""
+        known = {home: self.store.value(self.glance(home).key) for home in self.projects}
+        return labels(self.projects, {home: each for home, each in known.items() if each is not None})
+
+    def open_project(self, home: Path) -> None:
+        """Shows another project: its own screens, with their cursors as they were if it is open already. Whatever was
+        awaited of the one before is not shown in this one."""
+        if home == self._session.cockpit.home:
+            self.go(self._session.screen or FIRST.name)
+            return
+        if not is_project(home):
+            self.say(f"there is no podium.yaml in {home} (any more)", "warn")
+            return
+        if self.awaited:
+            self.abandon()
+        screen = self.podium_screen
+        if screen is not None and BY_NAME[screen.title_id].above:
+            self.pop_screen()
+        self._session.screen = self.podium_screen.title_id
+        session = next((each for each in self._opened if each.cockpit.home == home), None)
+        self._session = session or self._new_session(home)
+        self._opened.sort(key=lambda each: each is self._session)  # the last one is the newest in use
+        self.switch_mode(self._mode_of(self._session.screen or FIRST.name))
+        self._ask(force=True)
+        self._poll()
+        self.say(f"{self.project_labels().get(home, home.name)}, in {home}")
+
+    def _new_session(self, home: Path) -> Session:
+        number = max(each.number for each in self._opened) + 1
+        session = Session(number, Cockpit(home), self.clock, self._store_changed)
+        self._opened.append(session)
+        self._add_modes(session)
+        while len(self._opened) > MOST_OPEN:
+            self._close_session(next(each for each in self._opened if each.number and each is not session))
+        return session
+
+    def _close_session(self, session: Session) -> None:
+        """Forgets the screens of a project; it is opened anew when somebody goes there."""
+        self._opened.remove(session)
+        for each in MAIN:
+            mode = self._mode_of(each.name, session)
+            if mode in self._modes and mode != self.current_mode:
+                self.remove_mode(mode)
+
+    def leave_for_new(self) -> None:
+        """Notes where a person is, to come back to."""
+        screen = self.podium_screen
+        if screen is not None and screen.ready and not BY_NAME[screen.title_id].above:
+            self.trail.leave(screen.place())
+
+    def go_back(self) -> None:
+        self._go_along(self.trail.back, "this is where you began")
+
+    def go_forward(self) -> None:
+        self._go_along(self.trail.forward, "you have not come back from anywhere")
+
+    def _go_along(self, step: Callable[[Place], Place | None], nowhere: str) -> None:
+        screen = self.podium_screen
+        place = step(screen.place())
+        if place is None:
+            self.say(nowhere)
+            return
+        self._show_screen(place.screen).return_to(place)
+        self.say(f"{place.words}   ({self.trail.behind} further back, {self.trail.ahead} forward)")
 
     def go(self, name: str) -> Any:
         """Show one of the main screens. Each is a mode: made when it is first shown, then kept with its cursor."""
+        current = self.podium_screen
+        if current is not None and current.title_id != name:
+            self.leave_for_new()
+        return self._show_screen(name)
+
+    def _show_screen(self, name: str) -> Any:
         if name not in BY_NAME:
             raise UsageError(f"there is no screen {name!r}", hint=f"there are: {', '.join(BY_NAME)}")
         current = self.podium_screen
@@ -166,6 +267,7 @@ class PodiumApp(EndingApp):
             current = self.podium_screen
         if current is not None and current.title_id != name:
             self.switch_mode(self._mode_of(name))
+            self._session.screen = name
         return self.podium_screen
 
     def go_to_run(self, run_id: int) -> None:
@@ -173,6 +275,9 @@ class PodiumApp(EndingApp):
         # any more, and none is to be opened.
         if not self.is_running or not self.screen_stack or isinstance(self.screen_stack[-1], ModalScreen):
             return
+        if isinstance(self.focused, Input):  # so does what is typed into the prompt
+            return
+        self.leave_for_new()
         screen = self.go("runs")
         screen.select(run_id)
 
@@ -194,17 +299,17 @@ class PodiumApp(EndingApp):
         )
 
     def toggle_theme(self) -> None:
-        self.theme = LIGHT if self.theme == DARK else DARK
+        self.theme = next_theme(self.theme)
         for screen in self.screen_stack:
             screen.refresh(layout=True)
             for widget in screen.query("Pane"):
                 widget.refresh()
 
-    def run_outside(self, argv: Sequence[str], words: str) -> int:
-        """Give the terminal to another program until it ends; its exit code."""
+    def run_outside(self, argv: Sequence[str], words: str, **given: Any) -> int:
+        """Give the terminal to another program until it ends; its exit code. `given` as `external_program` has it."""
         from .external_program import run_outside
 
-        return run_outside(self, argv, words)
+        return run_outside(self, argv, words, **given)
 
     # Words to the person
 
@@ -223,6 +328,8 @@ class PodiumApp(EndingApp):
         if not text:
             self.say("there is nothing to copy here", "warn")
             return
+        # A terminal obeys what is pasted into it: no escape goes onto the clipboard.
+        text = "\n".join(map(clean, text.split("\n")))
         sequence = clipboard_sequence(text)
         if sequence is None:
             self.say("too much for the clipboard of a terminal; filter first", "warn")
@@ -274,26 +381,27 @@ class PodiumApp(EndingApp):
             return
         now = time.monotonic()
         for query in queries:
-            last = self._read_at.get(query.key)
+            last = self._session.read_at.get(query.key)
             if not force and last is not None and now - last < query.every:
-                self._due[query.key] = query
+                self._session.due[query.key] = query
                 continue
-            self._due.pop(query.key, None)
-            self._read_at[query.key] = now
+            self._session.due.pop(query.key, None)
+            self._session.read_at[query.key] = now
             self._submit(query)
 
     def read_new(self, queries: Iterable[Query]) -> None:
         """Has those queries read that were never asked for."""
-        self.read([query for query in queries if query.key not in self._read_at])
+        self.read([query for query in queries if query.key not in self._session.read_at])
 
     def _submit(self, query: Query) -> None:
+        cockpit, store = self.cockpit, self.store
+
         def done(value: Any, error: BaseException | None) -> None:
             if error is None:
-                self.store.put(query.key, value)
+                store.put(query.key, value)
             else:
-                self.store.fail(query.key, as_podium_error(error))
+                store.fail(query.key, as_podium_error(error))
 
-        cockpit = self.cockpit
         self.pool.submit(query.key, lambda _job: query.read(cockpit), done, lane=query.lane)
 
     def _ask(self, *, force: bool = False) -> None:
@@ -309,8 +417,8 @@ class PodiumApp(EndingApp):
             if error is None and found:
                 self.call_soon(self._ring, found)
 
-        cockpit = self.cockpit
-        self.pool.submit("rings", lambda _job: self._ringer.look(cockpit), done)
+        cockpit, ringer = self.cockpit, self._session.ringer
+        self.pool.submit("rings", lambda _job: ringer.look(cockpit), done)
 
     def _ring(self, found: Sequence[Ring]) -> None:
         if self._driver is not None and not self.is_headless:
@@ -324,15 +432,15 @@ class PodiumApp(EndingApp):
         if self.end_if_cut_off():
             return
         self._poll()
-        if self._due:
-            due, self._due = list(self._due.values()), {}
+        if self._session.due:
+            due, self._session.due = list(self._session.due.values()), {}
             self.read(due)
         screen = self.podium_screen
         if screen is None or not screen.ready:
             return
         screen.tick()
         now = time.monotonic()
-        silent = self._poll_asked is not None and now - self._poll_asked > _STALE_SECONDS
+        silent = self._session.poll_asked is not None and now - self._session.poll_asked > _STALE_SECONDS
         if now - self._ticked >= (_TICK_INTERVAL if screen.ticking or silent else _AGES_INTERVAL):
             self._ticked = now
             if silent or not screen.ticking:
@@ -343,40 +451,43 @@ class PodiumApp(EndingApp):
     def _poll(self) -> None:
         """Ask whether the journal changed. A poll that does not come back is not asked again: the journal is locked,
         and the frame says so."""
-        if self._poll_asked is not None:
+        session = self._session
+        if session.poll_asked is not None:
             return
-        self._poll_asked = time.monotonic()
-        cockpit = self.cockpit
+        session.poll_asked = time.monotonic()
+        cockpit = session.cockpit
 
         def work(_job: Job) -> int:
             return cockpit.changed()
 
         def done(value: int | None, error: BaseException | None) -> None:
             (
-                self.call_soon(self._polled_journal, value, error)
-                if error is not None or value != self._seen or self._poll_error
-                else self._quiet()
+                self.call_soon(self._polled_journal, session, value, error)
+                if error is not None or value != session.seen or session.poll_error
+                else self._quiet(session)
             )
 
-        self.pool.submit("poll", work, done, lane=POLL)
+        self.pool.submit(f"poll:{session.number}", work, done, lane=POLL)
 
-    def _quiet(self) -> None:
+    def _quiet(self, session: Session) -> None:
         """Nothing changed (called in the pool's thread, so that a quiet journal wakes nobody)."""
-        self._polled = self.clock()
-        self._poll_asked = None
+        session.polled = self.clock()
+        session.poll_asked = None
 
-    def _polled_journal(self, value: int | None, error: BaseException | None) -> None:
-        self._poll_asked = None
+    def _polled_journal(self, session: Session, value: int | None, error: BaseException | None) -> None:
+        session.poll_asked = None
+        if session is not self._session:
+            return  # whoever goes back there has it read again
         if error is not None:
-            before, self._poll_error = self._poll_error, as_podium_error(error)
-            if before is None or before.message != self._poll_error.message:
+            before, session.poll_error = session.poll_error, as_podium_error(error)
+            if before is None or before.message != session.poll_error.message:
                 self._update()
             return
-        recovered = self._poll_error is not None
-        self._poll_error = None
-        self._polled = self.clock()
-        if value != self._seen or recovered:
-            self._seen = value
+        recovered = session.poll_error is not None
+        session.poll_error = None
+        session.polled = self.clock()
+        if value != session.seen or recovered:
+            session.seen = value
             self._ask(force=recovered)
             if recovered:
                 self._update()
@@ -388,11 +499,11 @@ class PodiumApp(EndingApp):
 
     def stale(self) -> tuple[str, float | None]:
         """(why what is shown may be out of date, as of when it is true); the first is empty while all is well."""
-        if self._poll_error is not None:
-            return self._poll_error.message, self._polled
-        if self._poll_asked is not None and time.monotonic() - self._poll_asked > _STALE_SECONDS:
-            return "the journal does not answer", self._polled
-        return "", self._polled
+        if self._session.poll_error is not None:
+            return self._session.poll_error.message, self._session.polled
+        if self._session.poll_asked is not None and time.monotonic() - self._session.poll_asked > _STALE_SECONDS:
+            return "the journal does not answer", self._session.polled
+        return "", self._session.polled
 
 
 def _has_display() -> bool:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from ..core.domain.containers import Container
 from ..core.domain.delivery import CanaryRequest, EnvironmentStatus
 from ..core.domain.hosts import CiRow, HostFeature, HostLimits
+from ..core.domain.infra.plan import InfraStatus
 from ..core.domain.models import Version
 from ..core.domain.monitoring import AlertStatus, LoopEntry, LoopState, MonitorStatus
-from ..core.domain.runs import Run, Step
+from ..core.domain.runs import Run, RunDetail, Step
 from ..core.domain.scm import CommitRow
 from .context import Context
 
@@ -19,6 +20,7 @@ NO_CI_RUN = "no CI run is under the cursor"
 NO_COMMIT = "no commit is under the cursor"
 NO_CONTAINER = "no container is under the cursor"
 NO_ENVIRONMENT = "no environment is under the cursor"
+NO_INFRA = "no infrastructure is under the cursor"
 NO_PROJECT = "podium.yaml cannot be used; see Overview"
 NO_RUN = "no run is under the cursor"
 NO_VERSION = "no version is under the cursor"
@@ -29,11 +31,17 @@ def _in(*panes: str, otherwise: str) -> Callable[[Context], str]:
 
 
 in_list = _in("table", "graph", otherwise="only in a list")
+in_table = _in("table", otherwise="only in a list with columns")
 in_log = _in("log", otherwise="only in a log; press l to go there")
 wrappable = _in("log", "text", otherwise="only in a log or in details; tab goes there")
 searchable = _in("table", "graph", "log", "text", otherwise="there is nothing to search here")
 filterable = _in("table", "graph", "log", otherwise="only in a list or a log; / searches here")
-copyable = _in("table", "graph", "log", "text", otherwise="there is nothing to copy here")
+copyable = _in("table", "graph", "log", "text", "chart", otherwise="there is nothing to copy here")
+
+
+def anything(context: Context) -> str:
+    """Refuses nothing: for a screen where an action has no condition, unlike elsewhere."""
+    return ""
 
 
 def openable(context: Context) -> str:
@@ -44,8 +52,21 @@ def off_the_agent(context: Context) -> str:
     return "it is on screen" if context.screen == "agent" else ""
 
 
+def off_the_projects(context: Context) -> str:
+    return "it is on screen" if context.screen == "projects" else ""
+
+
+def project(context: Context) -> str:
+    return "" if context.project else NO_PROJECT
+
+
 def run(context: Context) -> str:
     return "" if context.find(Run) is not None else NO_RUN
+
+
+def explained(context: Context) -> str:
+    known = any(context.find(kind) is not None for kind in (Run, Version, EnvironmentStatus))
+    return "" if known else "nothing is under the cursor that there is a reason for"
 
 
 def version(context: Context) -> str:
@@ -58,6 +79,21 @@ def container(context: Context) -> str:
 
 def comparable(context: Context) -> str:
     return "" if context.marked >= 2 else f"mark two versions or more with space first ({context.marked} marked)"
+
+
+def comparable_runs(context: Context) -> str:
+    return "" if context.marked >= 2 else f"mark two runs or more with space first ({context.marked} marked)"
+
+
+def two_runs(context: Context) -> str:
+    return "" if context.marked == 2 else f"mark two runs with space first ({context.marked} marked)"
+
+
+def matrix(context: Context) -> str:
+    found = context.find(RunDetail)
+    if found is None:
+        return NO_RUN
+    return "" if any("[" in step.name for step in found.steps) else f"run {found.run.id} has no matrix"
 
 
 def two_versions(context: Context) -> str:
@@ -109,6 +145,10 @@ def monitor(context: Context) -> str:
     return "" if context.find(MonitorStatus) is not None else "no monitor is under the cursor"
 
 
+def listed_alert(context: Context) -> str:
+    return "" if context.find(AlertStatus) is not None else NO_ALERT
+
+
 def acknowledge(context: Context) -> str:
     entry, alert = context.find(LoopEntry), context.find(AlertStatus)
     if entry is not None:
@@ -116,20 +156,40 @@ def acknowledge(context: Context) -> str:
         return "" if waits else f"it is {entry.state}: nothing waits for a person"
     if alert is None:
         return NO_ALERT
+    if len(context.all(AlertStatus)) > 1:
+        some = any(each.firing and not each.acknowledged for each in context.all(AlertStatus))
+        return "" if some else "none that is marked fires without somebody knowing of it"
     return f"{alert.name} does not fire" if not alert.firing else "somebody knows of it" if alert.acknowledged else ""
 
 
 def silence(context: Context) -> str:
-    alert = context.find(AlertStatus)
-    return NO_ALERT if alert is None else "it is silenced already" if alert.silenced else ""
+    alerts = context.all(AlertStatus)
+    return NO_ALERT if not alerts else "it is silenced already" if all(each.silenced for each in alerts) else ""
+
+
+# Infrastructure
+
+
+def infra(context: Context) -> str:
+    return "" if context.find(InfraStatus) is not None else NO_INFRA
+
+
+def infra_plan(context: Context) -> str:
+    found = context.find(InfraStatus)
+    return found.why_not_apply() if found is not None else NO_INFRA
+
+
+def infra_approve(context: Context) -> str:
+    found = context.find(InfraStatus)
+    return found.why_not_approve() if found is not None else NO_INFRA
 
 
 # Runs
 
 
 def cancel(context: Context) -> str:
-    found = context.find(Run)
-    return found.why_not_cancel() if found is not None else NO_RUN
+    why = [run.why_not_cancel() for run in context.all(Run)]
+    return NO_RUN if not why else "" if not all(why) else why[0] if len(why) == 1 else "all that are marked are over"
 
 
 def again(context: Context) -> str:
@@ -157,6 +217,10 @@ def step_shell(context: Context) -> str:
 
 
 # Environments
+
+
+def environment(context: Context) -> str:
+    return "" if context.find(EnvironmentStatus) is not None else NO_ENVIRONMENT
 
 
 def canary(context: Context) -> str:
@@ -188,8 +252,8 @@ def promote_version(context: Context) -> str:
     found = context.find(Version)
     if not context.project:
         return NO_PROJECT
-    if found is not None and context.model not in ("", found.model):
-        return f"{found.model} is another model: the environments of podium.yaml serve {context.model}"
+    if found is not None and context.models and found.model not in context.models:
+        return f"{found.model} is another model: the environments of podium.yaml serve {', '.join(context.models)}"
     return "" if found is not None else NO_VERSION
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.domain.frozen import Frozen
 from ..core.domain.hosts import CiApproval, CiRow, Workflow
@@ -18,6 +18,9 @@ from .context import Context
 if TYPE_CHECKING:
     from ..core.cockpit import Cockpit
     from ..core.cockpit.ci import Ci
+
+
+T = TypeVar("T")
 
 
 class Confirmation(Frozen):
@@ -45,8 +48,43 @@ def _run(context: Context) -> Run:
     return run
 
 
+def _each(things: Sequence[T], act: Callable[[T], object], name: Callable[[T], str]) -> None:
+    """Does something to each; raises one error that says of which it failed, when all were tried."""
+    failed: list[str] = []
+    for each in things:
+        try:
+            act(each)
+        except PodiumError as error:
+            failed.append(f"{name(each)}: {error.message}")
+    if failed:
+        raise PodiumError(f"{len(things) - len(failed)} of {len(things)} done; {'; '.join(failed)}")
+
+
+def _cancel_several(runs: Sequence[Run]) -> Confirmation:
+    chosen = [run for run in runs if not run.why_not_cancel()]
+    left = [f"Left out: {run.why_not_cancel()}." for run in runs if run.why_not_cancel()]
+    return Confirmation(
+        f"Cancel {len(chosen)} runs?" if len(chosen) > 1 else f"Cancel run {chosen[0].id}?",
+        (
+            *(f"run {run.id}, {run.title}, {run.state}" for run in chosen),
+            *left,
+            "What their steps have finished is kept; U resumes each later.",
+        ),
+        "Cancel them",
+        "Let them run",
+        f"cancel {len(chosen)} runs",
+        lambda cockpit, why: _each(
+            chosen, lambda run: cockpit.runs.cancel(run.id, why=why), lambda run: f"run {run.id}"
+        ),
+        " && ".join(f"podium cancel {run.id}" for run in chosen),
+        f"{len(chosen)} runs were asked to stop",
+    )
+
+
 def cancel(context: Context) -> Confirmation:
-    run = _run(context)
+    if len(context.all(Run)) > 1:
+        return _cancel_several(context.all(Run))
+    run = context.all(Run)[0]
     return Confirmation(
         f"Cancel run {run.id}, {run.title}?",
         ("What its steps have finished is kept; U resumes it later.",),
@@ -191,6 +229,47 @@ def acknowledge(alert: AlertStatus) -> Confirmation:
         lambda cockpit, why: cockpit.alerts.acknowledge(alert.name, why=why),
         f"podium alerts ack {shlex.quote(alert.name)}",
         f"{alert.name} is known to you",
+        needs_reason=True,
+    )
+
+
+def acknowledge_several(alerts: Sequence[AlertStatus]) -> Confirmation:
+    """Asks before it is said that a person knows of several alerts; those that do not fire, or are known, are left."""
+    chosen = [each for each in alerts if each.firing and not each.acknowledged]
+    left = [f"Left out: {each.name}." for each in alerts if each not in chosen]
+    return Confirmation(
+        f"Say that you know of {len(chosen)} alerts?",
+        (
+            *(f"{each.name}: {each.message}" for each in chosen),
+            *left,
+            "Nobody is told of them again until they are over. The alerts go on.",
+        ),
+        "I know of them",
+        "Not yet",
+        f"acknowledge {len(chosen)} alerts",
+        lambda cockpit, why: _each(
+            chosen, lambda each: cockpit.alerts.acknowledge(each.name, why=why), lambda each: each.name
+        ),
+        " && ".join(f"podium alerts ack {shlex.quote(each.name)}" for each in chosen),
+        f"{len(chosen)} alerts are known to you",
+        needs_reason=True,
+    )
+
+
+def silence_several(alerts: Sequence[AlertStatus], length: str, seconds: float) -> Confirmation:
+    """Asks before several alerts are silenced for so many seconds, which were written as `length`."""
+    chosen = [each for each in alerts if not each.silenced]
+    return Confirmation(
+        f"Silence {len(chosen)} alerts for {length}?",
+        (*(each.name for each in chosen), "Nobody is told of them meanwhile. The alerts themselves go on."),
+        "Silence them",
+        "Do not",
+        f"silence {len(chosen)} alerts",
+        lambda cockpit, why: _each(
+            chosen, lambda each: cockpit.alerts.silence(each.name, seconds=seconds, why=why), lambda each: each.name
+        ),
+        " && ".join(f"podium alerts silence {shlex.quote(each.name)} --for {length}" for each in chosen),
+        f"{len(chosen)} alerts are silent for {length}",
         needs_reason=True,
     )
 

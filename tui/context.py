@@ -20,11 +20,19 @@ class Context(Frozen):
     subjects: tuple[object, ...] = ()
     """What is under the cursor: a run and its step; a container and its environment; …"""
     marked: int = 0
+    chosen: tuple[object, ...] = ()
+    """What is marked to be done something with at once; the rest of the context is about the cursor."""
     rows: int = 0
     project: bool = True
     """Whether podium.yaml can be used."""
-    model: str = ""
-    """The project's own model."""
+    models: tuple[str, ...] = ()
+    """The models that environments of podium.yaml serve."""
+
+    def all(self, kind: type[T]) -> tuple[T, ...]:
+        """Returns everything of that kind that is marked; without marks what is under the cursor."""
+        marked = tuple(each for each in self.chosen if isinstance(each, kind))
+        found = self.find(kind)
+        return marked or (() if found is None else (found,))
 
     def find(self, kind: type[T]) -> T | None:
         """Returns what is under the cursor of that kind; None when nothing is."""

@@ -18,6 +18,8 @@ _UNICODE = {
     "cut": "↯",
     "mark": "▌",
     "point": "▸",
+    "critical": "▸",
+    "here": "▸",
     "cached": "↺",
     "lock": "⚿",
     "arrow": "→",
@@ -35,6 +37,8 @@ _UNICODE = {
     "thumb": "█",
     "track": "│",
     "rule": "─",
+    "near": "≈",
+    "unequal": "≠",
 }
 _ASCII = {
     "ok": "+",
@@ -48,6 +52,8 @@ _ASCII = {
     "cut": "~",
     "mark": "|",
     "point": ">",
+    "critical": ">",
+    "here": ">",
     "cached": "=",
     "lock": "!",
     "arrow": "->",
@@ -65,11 +71,16 @@ _ASCII = {
     "thumb": "#",
     "track": "|",
     "rule": "-",
+    "near": "~",
+    "unequal": "/",
 }
 
 # No full block: rows that stand on each other must stay apart.
 BLOCKS = " ▁▂▃▄▅▆▇"
 ASCII_BLOCKS = " _.-=+*#"
+# From weak to strong, for a heat table.
+SHADES = "·░▒▓█"
+ASCII_SHADES = ".:+*#"
 
 # state -> (glyph's name, role of the palette)
 _STATES: dict[str, tuple[str, str]] = {
@@ -104,6 +115,7 @@ class Glyphs:
         self.plain = plain
         self._table = _ASCII if plain else _UNICODE
         self.blocks = ASCII_BLOCKS if plain else BLOCKS
+        self.shades = ASCII_SHADES if plain else SHADES
 
     def __getitem__(self, name: str) -> str:
         return self._table[name]
@@ -122,6 +134,7 @@ class Glyphs:
             ("×", "x"),
             ("Δ", "d"),
             ("▸", ">"),
+            ("↓", "v"),
         ):
             text = text.replace(fancy, plain)
         return text.encode("ascii", "replace").decode("ascii")

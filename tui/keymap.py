@@ -6,8 +6,7 @@ a rollback key that does something else is worse than a cockpit that does not st
 
 from __future__ import annotations
 
-import difflib
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,13 @@ from textual.keys import _character_to_key
 from ..core.errors import ConfigError, Problem
 from .actions import ACTIONS, BY_ID
 from .keys import Keymap, shown_key
+from .personal.settings import nearest, pairs_of, parse_yaml, place, problem_at, read_yaml
 from .screens import RESERVED
 
 if TYPE_CHECKING:
-    from yaml import MappingNode, Node
+    from yaml import Node
+
+FILE = "keys.yaml"
 
 _NAMED = frozenset(
     [
@@ -45,65 +47,41 @@ _NAMED = frozenset(
 _UNSENT = ("ctrl+shift+", "super+", "hyper+", "meta+")
 
 
-def path() -> Path | None:
-    """Returns where the file is; None for an account that has no home directory."""
-    try:
-        base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    except RuntimeError:
-        return None
-    return Path(base) / "podium" / "keys.yaml"
-
-
 def load(file: Path | None = None) -> Keymap:
     """The registry's keys with the person's changes. ConfigError with every problem found."""
-    file = file or path()
-    if file is None:
-        return Keymap()
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return Keymap()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError((Problem(str(file), 0, 0, "", f"cannot be read: {error}"),)) from error
-    return parse(text, str(file))
+    file = file or place(FILE)
+    root = read_yaml(file) if file is not None else None
+    return Keymap() if root is None else _parsed(root, str(file))
 
 
-def parse(text: str, file: str = "keys.yaml") -> Keymap:
+def parse(text: str, file: str = FILE) -> Keymap:
     """Reads a person's changes of the keys. Raises ConfigError with every problem found."""
-    root = _mapping(text, file)
-    if root is None:
-        return Keymap()
+    root = parse_yaml(text, file)
+    return Keymap() if root is None else _parsed(root, file)
+
+
+def _parsed(root: Node, file: str) -> Keymap:
+    pairs = pairs_of(root)
+    if pairs is None:
+        raise ConfigError((Problem(file, 1, 1, "", "must be a mapping of actions to keys, as in `promote: ctrl+t`"),))
     problems: list[Problem] = []
     overrides: dict[str, tuple[str, ...]] = {}
-    for name_node, value_node in root.value:
+    marks: dict[str, Any] = {}
+    for name_node, value_node in pairs:
         name = str(name_node.value)
         if name not in BY_ID:
-            near = difflib.get_close_matches(name, BY_ID, 1)
-            hint = f"did you mean {near[0]}?" if near else "`?` in the cockpit lists them"
-            problems.append(_problem(file, name_node.start_mark, name, "is no action", hint))
+            hint = nearest(name, BY_ID, "`?` in the cockpit lists them")
+            problems.append(problem_at(file, name_node.start_mark, name, "is no action", hint))
         elif name in overrides:
-            problems.append(_problem(file, name_node.start_mark, name, "is given twice"))
+            problems.append(problem_at(file, name_node.start_mark, name, "is given twice"))
         else:
+            marks[name] = name_node.start_mark
             overrides[name], wrong = _keys(name, value_node, file)
             problems += wrong
-    problems += _clashes(overrides, file)
+    problems += _clashes(overrides, marks, file)
     if problems:
         raise ConfigError(tuple(problems))
     return Keymap(overrides)
-
-
-def _mapping(text: str, file: str) -> MappingNode | None:
-    """Returns the file's one mapping; None for an empty file."""
-    import yaml  # only for those who have such a file
-
-    try:
-        node = yaml.compose(text[:65_536], Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ConfigError((_problem(file, mark, "", f"is not YAML: {error}"),)) from error
-    if node is not None and not isinstance(node, yaml.MappingNode):
-        raise ConfigError((Problem(file, 1, 1, "", "must be a mapping of actions to keys, as in `promote: ctrl+t`"),))
-    return node
 
 
 def _keys(name: str, node: Node, file: str) -> tuple[tuple[str, ...], list[Problem]]:
@@ -112,18 +90,13 @@ def _keys(name: str, node: Node, file: str) -> tuple[tuple[str, ...], list[Probl
     problems: list[Problem] = []
     for value in node.value if isinstance(node.value, list) else [node]:
         try:
-            keys.append(_key(str(value.value)))
+            keys.append(key_named(str(value.value)))
         except ValueError as error:
-            problems.append(_problem(file, value.start_mark, name, str(error)))
+            problems.append(problem_at(file, value.start_mark, name, str(error)))
     return tuple(keys), problems
 
 
-def _problem(file: str, mark: Any, key: str, words: str, hint: str = "") -> Problem:
-    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-    return Problem(file, line, column, key, words, hint)
-
-
-def _key(text: str) -> str:
+def key_named(text: str) -> str:
     """Textual's name of a key. ValueError when no terminal sends it."""
     if len(text) == 1 and text.isprintable():
         return _character_to_key(text)
@@ -143,7 +116,8 @@ def _key(text: str) -> str:
     return lower
 
 
-def _clashes(overrides: dict[str, tuple[str, ...]], file: str) -> list[Problem]:
+def _clashes(overrides: Mapping[str, tuple[str, ...]], marks: Mapping[str, Any], file: str) -> list[Problem]:
+    """Returns which keys would do two things; each is at the line of the action that took a key."""
     taken: dict[str, str] = {}
     problems: list[Problem] = []
     ordered = sorted(ACTIONS, key=lambda action: action.id in overrides)
@@ -151,18 +125,10 @@ def _clashes(overrides: dict[str, tuple[str, ...]], file: str) -> list[Problem]:
         for key in overrides.get(action.id, action.keys):
             if key in RESERVED:
                 words = f"{shown_key(key)!r} is kept for the {RESERVED[key]} screen, which is to come"
-                problems.append(Problem(file, 0, 0, action.id, words, "use another key"))
+                problems.append(problem_at(file, marks.get(action.id), action.id, words, "use another key"))
             other = taken.setdefault(key, action.id)
             if other != action.id:
+                words = f"{shown_key(key)!r} is already the key of {other} ({BY_ID[other].help})"
                 hint = f"give {other} another key in the same file first"
-                problems.append(
-                    Problem(
-                        file,
-                        0,
-                        0,
-                        action.id,
-                        f"{shown_key(key)!r} is already the key of {other} ({BY_ID[other].help})",
-                        hint,
-                    )
-                )
+                problems.append(problem_at(file, marks.get(action.id), action.id, words, hint))
     return problems

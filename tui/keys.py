@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from .actions import ACTIONS, Action
 
@@ -19,6 +19,15 @@ _SHOWN = {
     "full_stop": ".",
     "comma": ",",
     "minus": "-",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "equals_sign": "=",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+    "at": "@",
+    "tilde": "~",
+    "vertical_line": "|",
+    "exclamation_mark": "!",
     "down": "down",
     "up": "up",
 }
@@ -32,11 +41,27 @@ def shown_key(key: str) -> str:
 class Keymap:
     """Which keys do what: the registry's own, or as a person has changed them (`tui/keymap.py` checks those)."""
 
-    def __init__(self, overrides: Mapping[str, tuple[str, ...]] | None = None) -> None:
+    def __init__(self, overrides: Mapping[str, tuple[str, ...]] | None = None, own: Sequence[Action] = ()) -> None:
+        """`own` are actions of a person's own, beside those of the registry."""
         self._overrides = dict(overrides or {})
+        self.actions = (*ACTIONS, *own)
+        self._by_id = {action.id: action for action in self.actions}
+        self._by_key = dict(self.bindings())
+
+    def with_own(self, own: Sequence[Action]) -> Keymap:
+        """Returns these keys with a person's own actions."""
+        return Keymap(self._overrides, own)
+
+    def find(self, id: str) -> Action | None:
+        """Returns the action of an id."""
+        return self._by_id.get(id)
 
     def keys(self, action: Action) -> tuple[str, ...]:
         return self._overrides.get(action.id, action.keys)
+
+    def action_of(self, key: str) -> Action | None:
+        """Returns the action that a key does; None for a key that does nothing."""
+        return self.find(self._by_key.get(key, ""))
 
     def shown(self, action: Action) -> str:
         keys = self.keys(action)
@@ -48,6 +73,6 @@ class Keymap:
     def bindings(self) -> Iterable[tuple[str, str]]:
         """(key, action's id) of everything. Every action is bound on every screen, so that a key which does not
         apply can say why."""
-        for action in ACTIONS:
+        for action in self.actions:
             for key in self.keys(action):
                 yield key, action.id

@@ -142,4 +142,8 @@ class Pool:
                 self._running.pop(job.key, None)
                 self._condition.notify_all()
             if job.done is not None and not job.stop.is_set():
-                job.done(value, error)
+                try:
+                    job.done(value, error)
+                except RuntimeError:
+                    if not self._closed:  # at the end the widget that it is for may be gone
+                        raise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -10,9 +11,13 @@ if TYPE_CHECKING:
     from .context import Context
     from .glyphs import Glyphs
     from .keys import Keymap
+    from .personal.history import History
+    from .personal.tables import Tables
     from .pool import Pool
+    from .projects.session import Session
     from .queries import Query
     from .store import Store
+    from .typing.typed_ahead import TypedAhead
 
 
 class CockpitScreen(Protocol):
@@ -44,17 +49,34 @@ class CockpitScreen(Protocol):
         """Puts the cursor on a thing: a run's id, an environment's name."""
         ...
 
+    def awaits(self, key: str) -> bool:
+        """Tells whether what a key would act on has not come yet."""
+        ...
+
 
 class CockpitApp(Protocol):
     """The app, as widgets and screens use it. `tui.application.PodiumApp` is one."""
 
-    cockpit: Cockpit
     read_only: bool
     keymap: Keymap
     clock: Callable[[], float]
     glyphs: Glyphs
     pool: Pool
-    store: Store
+    projects: tuple[Path, ...]
+    """The directories of all projects that one can go to, this one too."""
+
+    typed: TypedAhead
+    history: History
+    tables: Tables
+
+    @property
+    def cockpit(self) -> Cockpit: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def session(self) -> Session:
+        """What is held of the project that is shown."""
+        ...
 
     @property
     def few_colours(self) -> bool: ...
@@ -65,8 +87,17 @@ class CockpitApp(Protocol):
 
     def go(self, name: str) -> Any: ...
     def go_to_run(self, run_id: int) -> None: ...
+    def leave_for_new(self) -> None:
+        """Notes where a person is, to come back to."""
+        ...
+
+    def go_back(self) -> None: ...
+    def go_forward(self) -> None: ...
     def back(self, *, quit_at_root: bool) -> None: ...
-    def run_outside(self, argv: Sequence[str], words: str) -> int: ...
+    def open_project(self, home: Path) -> None: ...
+    def glance(self, home: Path) -> Query: ...
+    def project_labels(self) -> Mapping[Path, str]: ...
+    def run_outside(self, argv: Sequence[str], words: str, **given: Any) -> int: ...
 
     # Words
 
@@ -75,6 +106,11 @@ class CockpitApp(Protocol):
     def copy(self, text: str) -> None: ...
     def open_address(self, address: str) -> None: ...
     def toggle_theme(self) -> None: ...
+
+    # What is awaited
+
+    def await_answer(self, what: str) -> int: ...
+    def came(self, number: int) -> bool: ...
 
     # Data
 

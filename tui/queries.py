@@ -7,14 +7,16 @@ seldom, however busy the journal is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
 from ..core.cockpit import Cockpit
 from ..core.domain.frozen import Frozen
+from ..core.domain.models import Version
 from ..core.domain.monitoring import MonitorStatus
 from ..core.domain.monitors.courses import Course
+from ..core.domain.verdicts import VersionVerdict
 from ..core.domain.watching import SIGNALS
 from .pool import FAST, SLOW
 
@@ -42,8 +44,12 @@ class ProjectView(Frozen):
 
     name: str
     model: str
+    models: tuple[str, ...]
+    """Those that environments serve, the project's own first."""
     tracking_uri: str
     embedded: bool
+    registry: str
+    """The address of the server that has the models; empty where none has."""
     pipelines: tuple[str, ...]
     environments: Mapping[str, bool]
     with_containers: tuple[str, ...] = ()
@@ -71,8 +77,10 @@ def _project(cockpit: Cockpit) -> ProjectView:
     return ProjectView(
         project.name,
         project.mlflow.model,
+        project.served_models,
         project.mlflow.tracking_uri,
         project.mlflow.embedded,
+        "" if project.mlflow.registry.embedded else project.mlflow.registry.tracking_uri,
         tuple(project.pipelines),
         {name: environment.protected for name, environment in project.environments.items()},
         cockpit.containers.environments(),
@@ -90,19 +98,31 @@ def _runs(cockpit: Cockpit, limit: int) -> RunsView:
     return RunsView(tuple(runs), len(runs) if len(runs) < limit else cockpit.runs.count())
 
 
+def _versions(cockpit: Cockpit) -> tuple[Version, ...]:
+    models = cockpit.project.config.served_models
+    return tuple(version for model in models for version in cockpit.models.versions(model))
+
+
+def _verdicts(cockpit: Cockpit) -> Mapping[tuple[str, int], Sequence[VersionVerdict]]:
+    models = cockpit.project.config.served_models
+    return {(model, number): each for model in models for number, each in cockpit.models.verdicts(model).items()}
+
+
 PROJECT = Query("project", _project, every=2.0)
 AGENT = Query("agent", lambda cockpit: cockpit.agent.status(), every=0.5)
 # Those served from containers are asked of their engine, which may take its time to say that it is away.
 ENVIRONMENTS = Query("environments", lambda cockpit: tuple(cockpit.environments.list()), every=0.5, lane=SLOW)
-VERSIONS = Query("versions", lambda cockpit: tuple(cockpit.models.versions()), every=1.0)
+VERSIONS = Query("versions", _versions, every=1.0)
 MODELS = Query("models", lambda cockpit: tuple(cockpit.models.list()), every=1.0)
 SCHEDULES = Query("schedules", lambda cockpit: tuple(cockpit.agent.schedules()), every=1.0)
+INFRA = Query("infra", lambda cockpit: tuple(cockpit.infra.list()), every=1.0)
 AUDIT = Query("audit", lambda cockpit: tuple(cockpit.project.audit(limit=AUDIT_PAGE)), every=1.0)
 ALERTS = Query("alerts", lambda cockpit: tuple(cockpit.alerts.list()), every=1.0)
 LOOPS = Query("loops", lambda cockpit: tuple(cockpit.feedback.list()), every=1.0)
 PROPOSALS = Query("proposals", lambda cockpit: tuple(cockpit.feedback.proposed()), every=1.0)
 SNAPSHOTS = Query("snapshots", lambda cockpit: tuple(cockpit.containers.snapshots()), every=0.25)
-VERDICTS = Query("verdicts", lambda cockpit: cockpit.models.verdicts(), every=1.0)
+LOOKED_AT = Query("looked_at", lambda cockpit: cockpit.comparing.looked_at(), every=2.0)
+VERDICTS = Query("verdicts", _verdicts, every=1.0)
 
 
 def monitors(now: Callable[[], float]) -> Query:
@@ -118,12 +138,22 @@ def monitors(now: Callable[[], float]) -> Query:
     return Query("monitors", read, every=1.0)
 
 
+def infra_runs() -> Query:
+    """The latest runs of infrastructure, the newest first."""
+    return Query("infra_runs", lambda cockpit: tuple(cockpit.infra.runs()), every=1.0)
+
+
 def runs(limit: int = RUNS_PAGE) -> Query:
     return Query("runs", lambda cockpit: _runs(cockpit, limit))
 
 
 def run(run_id: int) -> Query:
     return Query(f"run:{run_id}", lambda cockpit: cockpit.runs.get(run_id))
+
+
+def times(run_id: int) -> Query:
+    """How long the steps of a run took beside the last runs; what is on its critical path."""
+    return Query(f"times:{run_id}", lambda cockpit: tuple(cockpit.why.times(run_id)), every=2.0)
 
 
 def versions_of(model: str) -> Query:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..core.cockpit import Cockpit
 from ..core.domain.monitoring import Ring
+from .terminal import notification_sequence
 
 
 class Ringer:
@@ -20,7 +21,8 @@ class Ringer:
         return found
 
 
-def sequences(found: Sequence[Ring]) -> str:
-    """Returns what is written to the terminal: one bell, however many ring, and each notification."""
-    notes = [each.sequence for each in found if each.how != "bell"]
-    return "".join(notes) or "\a"
+def sequences(found: Sequence[Ring], environ: Mapping[str, str] | None = None) -> str:
+    """Returns what is written to the terminal: each notification, and one bell, however many ring. Where nobody shows
+    notifications the bell is what is left of them."""
+    notes = [notification_sequence(each.text, environ) for each in found if each.how == "osc9"]
+    return "".join(notes) + "\a"

@@ -23,10 +23,10 @@ class Screen(Frozen):
     place: str
     above: str = ""
 
-    def make(self) -> Any:
-        """Imports the screen and returns a new one."""
+    def make(self, *given: Any) -> Any:
+        """Imports the screen and returns a new one, of what it is about where it is opened from another one."""
         module, _, name = self.place.partition(":")
-        return getattr(importlib.import_module(f"..{module}", __package__), name)()
+        return getattr(importlib.import_module(f"..{module}", __package__), name)(*given)
 
 
 # fmt: off
@@ -39,12 +39,19 @@ SCREENS: tuple[Screen, ...] = (
     Screen("repository",   "Repository",   "6", "screens.repository:RepositoryScreen"),
     Screen("ci",           "CI",           "7", "screens.ci:CiScreen"),
     Screen("monitors",     "Monitors",     "8", "screens.monitors:MonitorsScreen"),
+    Screen("infra",        "Infrastructure", "9", "screens.infra:InfraScreen"),
+    Screen("projects",     "Projects",     "",  "screens.projects:ProjectsScreen", above="overview"),
+    Screen("matrix",       "Matrix",       "",  "screens.matrix:MatrixScreen", above="runs"),
+    Screen("run_pair",     "Two runs",     "",  "screens.run_pair:RunPairScreen", above="runs"),
     Screen("agent",        "Agent",        "",  "screens.agent:AgentScreen", above="overview"),
+    Screen("curves",       "Curves",       "",  "screens.curves:CurvesScreen", above="models"),
+    Screen("files",        "Files",        "",  "screens.artifacts:ArtifactsScreen", above="models"),
+    Screen("live",         "Live",         "",  "screens.live:LiveScreen", above="environments"),
     Screen("compare",      "Compare",      "",  "screens.compare:CompareScreen", above="models"),
 )
 # Kept for screens to come: no action and no keymap of a person takes them meanwhile. They do nothing until then.
 RESERVED: Mapping[str, str] = {
-    "9": "Infrastructure", "0": "Cluster",
+    "0": "Cluster",
 }
 # fmt: on
 

@@ -8,14 +8,25 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
+from ..core.domain.text import one_line
+
 # Terminals drop longer OSC 52 payloads silently (xterm: 100,000 bytes with the wrapping), so we refuse instead of
 # losing the end.
 CLIPBOARD_LIMIT = 74_000
+NOTIFICATION_LIMIT = 200
+# Characters; the most that screen hands on at a time is bytes, 768 of the versions before 4.2.
+_SCREEN_PIECE = 180
 
 
-def check(
-    stdin: TextIO | None = None, stderr: TextIO | None = None, environ: Mapping[str, str] | None = None
-) -> str | None:
+_CANNOT_DRAW = ("", "dumb", "unknown")
+
+
+def cannot_draw(environ: Mapping[str, str] | None = None) -> bool:
+    """Tells whether TERM says that nothing but lines can be written: the cockpit is in linear mode then."""
+    return (os.environ if environ is None else environ).get("TERM", "") in _CANNOT_DRAW
+
+
+def check(stdin: TextIO | None = None, stderr: TextIO | None = None) -> str | None:
     """Why the cockpit cannot run here, in words with a hint; None when it can.
 
     Textual reads stdin and draws on stderr. With stdin at /dev/null it spins for ever, and through a pipe it writes
@@ -23,16 +34,9 @@ def check(
     """
     stdin = stdin if stdin is not None else sys.__stdin__
     stderr = stderr if stderr is not None else sys.__stderr__
-    environ = os.environ if environ is None else environ
     for name, stream in (("standard input", stdin), ("standard error", stderr)):
         if stream is None or stream.closed or not stream.isatty():
             return f"the cockpit needs a terminal, and {name} is not one; `podium status` prints the same without"
-    term = environ.get("TERM", "")
-    if term in ("", "dumb", "unknown"):
-        return (
-            f"the cockpit cannot draw on TERM={term or '(empty)'}; set TERM (for example xterm-256color), or use"
-            " `podium status`"
-        )
     return None
 
 
@@ -69,10 +73,24 @@ def clipboard_sequence(text: str, environ: Mapping[str, str] | None = None) -> s
     if len(payload) > CLIPBOARD_LIMIT:
         return None
     bare = f"\x1b]52;c;{payload}\x07"
+    return (bare if environ.get("TMUX") else "") + handed_on(bare, environ)
+
+
+def notification_sequence(text: str, environ: Mapping[str, str] | None = None) -> str:
+    """The escape sequence (OSC 9) that shows `text` as a notification of the person's own desktop, where the terminal
+    can. The text steers no terminal, and has at most NOTIFICATION_LIMIT characters."""
+    environ = os.environ if environ is None else environ
+    # What begins with a number and a semicolon is another command of some terminals, such as a progress bar.
+    return handed_on(f"\x1b]9;Podium: {one_line(text)[:NOTIFICATION_LIMIT]}\x07", environ)
+
+
+def handed_on(sequence: str, environ: Mapping[str, str]) -> str:
+    """A sequence that ends with BEL as a multiplexer hands it on to the terminal around it: tmux where
+    `allow-passthrough` is on (else it drops it), screen always. As it is without one."""
     if environ.get("TMUX"):
-        escaped = bare.replace("\x1b", "\x1b\x1b")
-        return f"{bare}\x1bPtmux;{escaped}\x1b\\"
+        return "\x1bPtmux;" + sequence.replace("\x1b", "\x1b\x1b") + "\x1b\\"
     if environ.get("TERM", "").startswith("screen") and environ.get("STY"):
-        pieces = [bare[i : i + 512] for i in range(0, len(bare), 512)]
+        # A piece is ended by ESC \, so none may end with ESC, and screen takes no longer ones.
+        pieces = [sequence[i : i + _SCREEN_PIECE] for i in range(0, len(sequence), _SCREEN_PIECE)]
         return "".join(f"\x1bP{piece}\x1b\\" for piece in pieces)
-    return bare
+    return sequence

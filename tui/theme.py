@@ -12,6 +12,7 @@ from ..core.domain.frozen import Frozen
 
 DARK = "podium-dark"
 LIGHT = "podium-light"
+CONTRAST = "podium-contrast"
 
 
 class _Colours(Frozen):
@@ -70,6 +71,25 @@ _COLOURS = {
         match="#ffe08a",
         protected="#b3261e",
     ),
+    # Every colour of text stands at 7:1 at least against what it is written on (WCAG's AAA).
+    CONTRAST: _Colours(
+        background="#000000",
+        surface="#000000",
+        panel="#1a1a1a",
+        text="#ffffff",
+        muted="#d0d0d0",
+        faint="#b4b4b4",
+        ok="#5fff5f",
+        bad="#ff9a9a",
+        warn="#ffe14d",
+        run="#5fd7ff",
+        wait="#ffafff",
+        accent="#8fd0ff",
+        cursor="#003a5c",
+        blurred="#2a2a2a",
+        match="#4a3b00",
+        protected="#ff9a9a",
+    ),
 }
 
 THEMES = tuple(
@@ -85,7 +105,7 @@ THEMES = tuple(
         background=c.background,
         surface=c.surface,
         panel=c.panel,
-        dark=name == DARK,
+        dark=name != LIGHT,
         variables={
             "frame": c.faint,
             "frame-focus": c.accent,
@@ -156,5 +176,30 @@ def palette(name: str, few: bool = False) -> Palette:
 
 
 def theme_name(choice: str | None) -> str:
-    """`dark`, `light` or a full name -> the theme's name."""
-    return {None: DARK, "": DARK, "dark": DARK, "light": LIGHT}.get(choice, DARK)
+    """`dark`, `light` or `contrast` -> the theme's name."""
+    return {"light": LIGHT, "contrast": CONTRAST}.get(choice or "", DARK)
+
+
+def next_theme(name: str) -> str:
+    """Returns the theme that comes after one."""
+    names = list(_COLOURS)
+    return names[(names.index(name) + 1) % len(names)] if name in names else DARK
+
+
+def contrasts(name: str) -> dict[tuple[str, str], float]:
+    """Returns the contrast (1..21) of each colour of text on each ground that it stands on."""
+    c = _COLOURS[name]
+    roles = ("text", "muted", "faint", "ok", "bad", "warn", "run", "wait", "accent", "protected")
+    grounds = ("surface", "panel", "cursor", "blurred", "match")
+    return {(role, ground): _contrast(getattr(c, role), getattr(c, ground)) for role in roles for ground in grounds}
+
+
+def _contrast(one: str, other: str) -> float:
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 import time
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from ...core.cockpit import Cockpit
+from ...core.domain.evidence.anchors import Anchored
 from ...core.domain.frozen import Frozen
 from ...core.domain.text import clean
 from ...core.domain.text.durations import parse_moment
-from ...core.domain.text.format import count, moment
+from ...core.domain.text.format import count, local, moment
 from ...core.domain.watching import AuditEntry, AuditFilter
 from ...core.errors import UsageError
 from ..completion import complete_version
 from ..options import VERSION_HELP, AnyEnvironment, Output
-from ..text import diagnostics, output, shapes
+from ..text import diagnostics, evidence_shapes, output
 from ..text.output import Column, Format
 
 _AUDIT = (
@@ -52,6 +54,11 @@ def _text(name: str, help: str) -> typer.models.OptionInfo:
 
 def _moment(name: str, help: str) -> typer.models.OptionInfo:
     return typer.Option(f"--{name}", metavar="TIME", parser=at, show_default=False, help=help)
+
+
+class _What(StrEnum):
+    VERIFY = "verify"
+    ANCHOR = "anchor"
 
 
 class FilterOptions(Frozen):
@@ -101,6 +108,23 @@ def audit(
     cockpit: Cockpit,
     only: FilterOptions,
     check: CheckOptions,
+    what: Annotated[
+        _What | None,
+        typer.Argument(
+            metavar="[verify|anchor]",
+            show_default=False,
+            help="verify: as --verify. anchor: keep the head where evidence.anchor says, now.",
+        ),
+    ] = None,
+    why: Annotated[
+        str,
+        typer.Option(
+            "--why",
+            metavar="REASON",
+            show_default=False,
+            help="With anchor: begin anew, although the audit is not what was anchored before.",
+        ),
+    ] = "",
     all_: Annotated[bool, typer.Option("--all", "-a", help="List all entries.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="List at most N.")] = 50,
     output_format: Output = Format.TABLE,
@@ -111,10 +135,14 @@ def audit(
     \b
     Example:
       podium audit -e production --since 7d
-      podium audit --verify
+      podium audit verify
     """
     wanted = _filter(cockpit, only)
-    if check.verify:
+    if what is _What.ANCHOR:
+        return _anchor(cockpit, why, output_format)
+    if why:
+        raise UsageError("--why is a reason to anchor anew", hint="podium audit anchor --why TEXT")
+    if check.verify or what is _What.VERIFY:
         if wanted != AuditFilter():
             raise UsageError("--verify checks the whole audit and takes no filter")
         return _verify(cockpit, check, output_format)
@@ -122,7 +150,7 @@ def audit(
         raise UsageError("--head is compared by --verify", hint="podium audit --verify --head NUMBER:DIGEST")
     found = cockpit.project.audit(limit=None if all_ else limit, only=wanted)
     cells = [] if output_format is Format.JSON else [_row(each) for each in found]
-    output.rows(output_format, _AUDIT, cells, map(shapes.audit_entry, found))
+    output.rows(output_format, _AUDIT, cells, map(evidence_shapes.audit_entry, found))
     if not found:
         diagnostics.note("no entries" if wanted != AuditFilter() else "nothing was done yet", style="dim")
     return diagnostics.DONE
@@ -136,7 +164,9 @@ def _filter(cockpit: Cockpit, only: FilterOptions) -> AuditFilter:
         if not only.version
         else int(number)
         if re.fullmatch("[0-9]{1,18}", number)
-        else cockpit.models.resolve(only.version).version
+        else cockpit.models.resolve(
+            only.version, cockpit.environments.model_of(only.environment) if only.environment else None
+        ).version
     )
     return AuditFilter(only.who, only.action, only.search, only.environment or "", version, only.since, only.until)
 
@@ -145,14 +175,41 @@ def _row(entry: AuditEntry) -> tuple[str, ...]:
     return (str(entry.id), moment(entry.at) or "", entry.who, entry.action, entry.subject, entry.why)
 
 
+def _anchor(cockpit: Cockpit, why: str, output_format: Format) -> int:
+    made = cockpit.project.anchor_audit(why)
+    if output_format is Format.JSON:
+        output.document(evidence_shapes.anchor(made))
+    else:
+        output.line(f"head {made.number}:{made.digest}")
+    return diagnostics.DONE
+
+
+def _tell(anchored: Anchored) -> None:
+    """Says from when on and against what the audit is held."""
+    if anchored.since is None:
+        diagnostics.note(
+            f"nothing is anchored in {clean(anchored.where)} yet: a chain that was computed anew cannot be told"
+        )
+        return
+    diagnostics.note(
+        f"held by {clean(anchored.where)} since {local(anchored.since)}: {count(anchored.anchors, 'anchor')},"
+        f" the newest of {local(anchored.until)} with {count(anchored.entries, 'entry', 'entries')}",
+        style="dim",
+    )
+    for words in anchored.began_anew:
+        diagnostics.note(f"anchored anew {clean(words)}", style="yellow")
+
+
 def _verify(cockpit: Cockpit, options: CheckOptions, output_format: Format) -> int:
     check = cockpit.project.check_audit(head(options.head) if options.head else None)
     if output_format is Format.JSON:
-        output.document(shapes.audit_check(check))
+        output.document(evidence_shapes.audit_check(check))
     else:
         for problem in check.problems:
             output.line(clean(problem))
         output.line(f"head {check.entries}:{check.head}")
+        if check.anchored is not None:
+            _tell(check.anchored)
     if check.problems:
         diagnostics.note(f"the audit is broken: {count(len(check.problems), 'problem')}", style="red")
         diagnostics.hint("it was changed without Podium: compare .podium/journal.db with a backup")

@@ -141,7 +141,7 @@ def _change(cockpit: Cockpit, verb: str, version: str | None, environment: str |
     name = cockpit.environments.chosen(environment)
     if verb != "rollback":  # a rollback needs only the ledger, and must not wait for the registry
         refresh(cockpit, offline=False)
-    number = cockpit.models.resolve(version).version if version else None
+    number = cockpit.models.resolve(version, cockpit.environments.model_of(name)).version if version else None
     plan = cockpit.changes.plan(verb, name, version=number, force=options.force)
     if options.dry_run:
         return show_plan(plan, shapes.plan(plan), options.output_format, force=options.force)

@@ -15,7 +15,7 @@ from ...core.domain.text.format import ago, duration, short_commit
 from ...core.errors import NotFound, PodiumError, UsageError
 from ..options import Output, Why
 from ..session import command
-from ..text import diagnostics, output, shapes
+from ..text import ci_shapes, diagnostics, output
 from ..text.output import Column, Format
 from .ci_run import ci_run
 
@@ -102,7 +102,7 @@ def ls(
     several = len(inbox.projects) > 1
     columns = (_PROJECT, *_RUNS) if several else _RUNS
     cells = [((row.project,) if several else ()) + _row(row) for row in rows]
-    output.rows(output_format, columns, cells, map(shapes.ci_run, rows))
+    output.rows(output_format, columns, cells, map(ci_shapes.ci_run, rows))
     for each in inbox.projects:
         if each.missing:
             diagnostics.note(clean(f"{each.label} is left out: {each.missing}"), style="yellow")
@@ -146,7 +146,7 @@ def _row(row: CiRow) -> tuple[str, ...]:
         run.branch,
         short_commit(run.sha),
         f"{row.podium.id} {row.podium.state.value}" if row.podium is not None else "",
-        " ".join(f"v{each.version}" for each in row.versions),
+        " ".join(each.name for each in row.versions),
         serves,
         ago(run.updated or run.created or None),
         run.title,
@@ -170,7 +170,7 @@ def show(
     row = _found(ci, run, repo)
     jobs = ci.jobs(row.run.id, row.run.repo)
     if output_format is Format.JSON:
-        output.document({**shapes.ci_run(row), "jobs": [shapes.ci_job(job) for job in jobs]})
+        output.document({**ci_shapes.ci_run(row), "jobs": [ci_shapes.ci_job(job) for job in jobs]})
         return diagnostics.DONE
     if output_format is Format.TABLE:
         output.pairs(_facts(row))
@@ -190,7 +190,7 @@ def _facts(row: CiRow) -> list[tuple[str, str]]:
         ("branch", run.branch),
         ("event", f"{run.event} by {run.actor}" if run.actor else run.event),
         ("podium", f"run {row.podium.id}, {row.podium.state.value}" if row.podium is not None else ""),
-        ("versions", " ".join(f"v{each.version}" for each in row.versions)),
+        ("versions", " ".join(each.name for each in row.versions)),
         ("page", run.url),
     ]
 
@@ -352,7 +352,7 @@ def start(
     if not workflow:
         cells = [(each.id, each.name, each.path, " ".join(each.inputs)) for each in known]
         columns = (Column("ID", right=True), Column("NAME"), Column("FILE"), Column("INPUTS", flexible=True))
-        output.rows(output_format, columns, cells, map(shapes.ci_workflow, known))
+        output.rows(output_format, columns, cells, map(ci_shapes.ci_workflow, known))
         return diagnostics.DONE
     given: dict[str, str] = {}
     for text in inputs or []:

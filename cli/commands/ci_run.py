@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -74,13 +74,15 @@ def ci_run(
     run = cockpit.runs.start(name, params=parameters(param or []), jobs=jobs, why=job.why)
     with _ends() as ends:
         detail, waited = _follow(cockpit, job, run.id, ends)
-    reports = _reports(cockpit, run.id)
     for title, message in job_log.failures(detail):
         diagnostics.note(job_log.annotation(job, "error", title, message))
-    _append(summary or job.summary, job_log.summary(detail, reports))
-    _append(outputs or job.outputs, job_log.written_outputs(job, job_log.outputs(detail, reports)))
+    _write(job, detail, _reports(cockpit, run.id), summary or job.summary, outputs or job.outputs)
     if output_format is Format.JSON:
         output.document(shapes.run(detail.run))
+    return _outcome(detail, ends, waited)
+
+
+def _outcome(detail: RunDetail, ends: list[int], waited: bool) -> int:
     if ends:
         return diagnostics.INTERRUPTED
     if waited:
@@ -133,10 +135,16 @@ def _reports(cockpit: Cockpit, run_id: int) -> list[GateReport]:
         report
         for row in rows
         if row.version is not None
-        for report in cockpit.models.gate_reports(cockpit.models.version(row.version))
+        for report in cockpit.models.gate_reports(cockpit.models.version(row.version, row.model))
         if report.run_id == run_id
     ]
     return sorted(found, key=lambda report: report.at)
+
+
+def _write(job: Job, detail: RunDetail, reports: Sequence[GateReport], summary: str, outputs: str) -> None:
+    """Adds the summary and the outputs of a run to the files of these names; an empty name is none."""
+    _append(summary, job_log.summary(detail, reports))
+    _append(outputs, job_log.written_outputs(job, job_log.outputs(detail, reports)))
 
 
 def _append(file: str, text: str) -> None:

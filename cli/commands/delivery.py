@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from ...core.cockpit import Cockpit
 from ...core.domain.attention import Need, Reason
-from ...core.domain.delivery import Condition, EnvironmentStatus, ReplicaState
-from ...core.domain.text import clean
-from ...core.domain.text.format import ago, duration, figure, short_commit
+from ...core.domain.delivery import Condition, Deployment, EnvironmentStatus, ReplicaState
+from ...core.domain.monitors.badges import AlertBadge, badges
+from ...core.domain.text import clean, whole_number
+from ...core.domain.text.format import ago, duration, figure, local, short_commit
+from ...core.domain.text.moments import spoken_moment
 from ...core.domain.verdicts import VersionVerdict, last_word, quarantine_of
+from ...core.domain.why.answers import ServedAt
 from ...core.errors import Problem, UsageError
 from ..interaction.apply import apply, without_a_run
 from ..options import AnyEnvironment, ChangeOptions, Model, Output
 from ..session import command
-from ..text import diagnostics, output, shapes
+from ..text import diagnostics, monitoring_shapes, output, shapes
 from ..text.output import Column, Format
 
 _STATUS = (
@@ -31,6 +35,15 @@ _STATUS = (
     Column("URL"),
     Column("NOTE", flexible=True),
 )
+_ALERTS = Column("ALERTS")
+
+
+class _Row(NamedTuple):
+    """An environment, its cells, and how its alerts stand."""
+
+    status: EnvironmentStatus
+    cells: tuple[str, ...]
+    mark: AlertBadge | None
 
 
 def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: Output = Format.TABLE) -> int:
@@ -47,6 +60,7 @@ def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: 
     code = diagnostics.USAGE if problems else diagnostics.DONE
     active = cockpit.runs.active()
     agent = cockpit.agent.status()
+    marks = badges(cockpit.alerts.list())
     if output_format is Format.JSON:
         value = {
             "project": cockpit.project.config.name,
@@ -54,14 +68,19 @@ def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: 
             "copy_of": cockpit.project.copy_of,
             "problems": [shapes.problem(each) for each in problems],
             "agent": shapes.agent(agent),
-            "environments": [shapes.environment(each) for each in environments],
+            "environments": [
+                {**shapes.environment(each), "alerts": monitoring_shapes.badge(marks.get(each.name))}
+                for each in environments
+            ],
             "needs": [shapes.need(each) for each in needs],
             "active_runs": [shapes.run(each) for each in active],
         }
         output.document(value)
         return code
-    verdicts = cockpit.models.verdicts()
-    output.rows(output_format, _STATUS, [_status_row(each, verdicts) for each in environments], ())
+    verdicts = {model: cockpit.models.verdicts(model) for model in {each.model for each in environments}}
+    several = len(cockpit.project.config.served_models) > 1
+    rows = [_Row(each, _status_row(each, verdicts[each.model]), marks.get(each.name)) for each in environments]
+    _print_environments(output_format, rows, several=several)
     if not environments:
         diagnostics.note("podium.yaml has no environments", style="dim")
     _print_needs(needs, problems)
@@ -76,6 +95,19 @@ def status(cockpit: Cockpit, environment: AnyEnvironment = None, output_format: 
     if agent.trouble and not problems:
         diagnostics.note("the agent cannot use podium.yaml (`podium watch --status`)", style="yellow")
     return code
+
+
+def _print_environments(output_format: Format, rows: Sequence[_Row], *, several: bool) -> None:
+    """Prints the table; with a column of models where there are `several`, and of alerts where an environment has
+    any."""
+    columns, cells = _STATUS, [each.cells for each in rows]
+    if any(each.mark for each in rows):
+        columns = (*columns[:-1], _ALERTS, columns[-1])
+        cells = [(*each.cells[:-1], each.mark.short if each.mark else "", each.cells[-1]) for each in rows]
+    if several:
+        columns = (columns[0], Column("MODEL"), *columns[1:])
+        cells = [(row[0], each.status.model, *row[1:]) for each, row in zip(rows, cells, strict=True)]
+    output.rows(output_format, columns, cells, ())
 
 
 def _print_needs(needs: Iterable[Need], problems: Iterable[Problem]) -> None:
@@ -191,6 +223,15 @@ def history(
         bool, typer.Option("--dry-run", help="With --rebuild: show what would come back, and change nothing.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --rebuild: do not ask.")] = False,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="TIME",
+            help="What served then: 14:05, yesterday 14:05, last tuesday 14:05, 2h (ago), 2026-11-23T10:11.",
+            show_default=False,
+        ),
+    ] = None,
     output_format: Output = Format.TABLE,
 ) -> int:
     """Show the ledger: which version was deployed where, when, by whom and why.
@@ -198,37 +239,94 @@ def history(
     \b
     Example:
       podium history -e production -n 5
+      podium history --at "last tuesday 14:05"
       podium history --rebuild --dry-run
     """
     if rebuild:
         return _rebuild(cockpit, dry_run, yes, output_format)
+    if at is not None:
+        return _at(cockpit, at, environment, output_format)
     project = cockpit.project.config
     names = [project.environment(environment).name] if environment else list(project.environments)
     found = sorted(
         (row for name in names for row in cockpit.environments.history(name, limit=limit)), key=lambda row: -row.id
     )
-    verdicts = cockpit.models.verdicts() if found else {}
-    cells = [
-        (
-            shapes.moment(row.at) or "",
-            row.environment,
-            row.how.value + (" (forced)" if row.forced else ""),
-            row.state.value,
-            "" if row.from_version is None else f"v{row.from_version}",
-            f"v{row.to_version}",
-            short_commit(row.commit),
-            figure(row.run_id),
-            duration(row.ended - row.at) if row.ended else "",
-            row.who,
-            row.message or row.why,
-            last_word(verdicts.get(row.to_version, ()) if row.model == project.mlflow.model else (), None),
-        )
-        for row in found
-    ]
+    verdicts = {model: cockpit.models.verdicts(model) for model in {row.model for row in found}}
+    several = len(verdicts) > 1
+    cells = [_deployment_row(row, verdicts[row.model], several=several) for row in found]
     output.rows(output_format, _HISTORY, cells, map(shapes.deployment, found))
     if not found:
         diagnostics.note("nothing has been deployed yet", style="dim")
     return diagnostics.DONE
+
+
+def _deployment_row(
+    row: Deployment, verdicts: Mapping[int, Sequence[VersionVerdict]], *, several: bool
+) -> tuple[str, ...]:
+    """A row of the ledger; `several` models are told apart by their names."""
+    return (
+        shapes.moment(row.at) or "",
+        row.environment,
+        row.how.value + (" (forced)" if row.forced else ""),
+        row.state.value,
+        "" if row.from_version is None else f"v{row.from_version}",
+        f"{row.model} v{row.to_version}" if several else f"v{row.to_version}",
+        short_commit(row.commit),
+        figure(row.run_id),
+        duration(row.ended - row.at) if row.ended else "",
+        row.who,
+        row.message or row.why,
+        last_word(verdicts.get(row.to_version, ()), None),
+    )
+
+
+_AT = (
+    Column("ENVIRONMENT"),
+    Column("SERVED", right=True),
+    Column("SINCE"),
+    Column("UNTIL"),
+    Column("HOW"),
+    Column("RUN", right=True),
+    Column("COMMIT"),
+    Column("WHO", flexible=True),
+    Column("NOTE", flexible=True),
+)
+
+
+def _at(cockpit: Cockpit, text: str, environment: str | None, output_format: Format) -> int:
+    """Shows what each environment served at a moment, by the ledger."""
+    now = time.time()
+    moment = spoken_moment(text, now)
+    if moment is None:
+        hint = "say it as 14:05, `yesterday 14:05`, `last tuesday 14:05`, 2h (ago) or 2026-11-23T10:11"
+        raise UsageError(f"{text!r} is no time", hint=hint)
+    if moment > now:
+        raise UsageError(f"{shapes.moment(moment)} is still to come", hint="name a moment of the past")
+    found = cockpit.why.served(moment, environment)
+    output.rows(output_format, _AT, [_served_cells(each) for each in found], map(shapes.served_at, found))
+    diagnostics.note(f"at {local(moment)} ({shapes.moment(moment)})", style="dim")
+    return diagnostics.DONE
+
+
+def _served_cells(each: ServedAt) -> tuple[str, ...]:
+    row, rollout = each.deployment, each.under_way
+    notes = [
+        f"stopped by {each.stopped}" if each.stopped else "",
+        f"{rollout.how} of v{rollout.to_version} was under way" if rollout is not None else "",
+    ]
+    if row is None:
+        return (each.environment, "nothing", "", "", "", "", "", "", "; ".join(filter(None, notes)))
+    return (
+        each.environment,
+        f"v{row.to_version}",
+        shapes.moment(row.ended or row.at) or "",
+        shapes.moment(each.until) or "now",
+        row.how.value,
+        figure(row.run_id),
+        short_commit(row.commit),
+        row.who,
+        "; ".join(filter(None, notes)),
+    )
 
 
 def _rebuild(cockpit: Cockpit, dry_run: bool, yes: bool, output_format: Format) -> int:
@@ -290,10 +388,12 @@ def lift(
     Example:
       podium quarantine lift 4 --why "the feed was at fault"
     """
-    number = version.removeprefix("v")
-    if not number.isdecimal():
+    named, colon, text = version.rpartition(":")
+    model = named if colon else model
+    number = whole_number(text.removeprefix("v"))
+    if number is None:
         raise UsageError(f"{version!r} is not a version's number", hint="`podium quarantine list` shows them")
-    cockpit.models.lift_quarantine(int(number), why=why, model=model)
+    cockpit.models.lift_quarantine(number, why=why, model=model)
     diagnostics.note(f"v{number} is no longer quarantined", style="green")
     return diagnostics.DONE
 

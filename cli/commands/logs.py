@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Iterable
+from itertools import chain
 from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit
+from ...core.cockpit import Cockpit, LogLine, without_redraws
 from ...core.domain.runs import RunDetail, Step, StepState
 from ...core.domain.text import clean
 from ...core.errors import NotFound, UsageError
@@ -75,7 +77,7 @@ def logs(
         return _worker(cockpit, number)
     printer = _Printer(cockpit, number, options, several=len(names) > 1)
     for name in names:
-        printer.show(name, tail=options.tail)
+        printer.show(name, tail=options.tail, over=not options.follow)
     return _follow(cockpit, number, names, printer) if options.follow else diagnostics.DONE
 
 
@@ -126,12 +128,12 @@ class _Printer:
             json=options.output_format is Format.JSON,
         )
 
-    def show(self, step: str, *, tail: int | None = None) -> None:
+    def show(self, step: str, *, tail: int | None = None, over: bool = False) -> None:
+        """Prints what is new of a step. Where its log is `over`, or is not followed, a progress bar is one line."""
         if tail is not None:
             wanted = None if self._writer.stream is Stream.ALL else self._writer.wants
-            batches = iter([self._lines.tail(step, tail, wanted)])
+            lines: Iterable[LogLine] = self._lines.tail(step, tail, wanted)
         else:
-            batches = self._lines.new(step)
-        for batch in batches:
-            for line in batch:
-                self._writer.write(step, line)
+            lines = chain.from_iterable(self._lines.new(step))
+        for line in without_redraws(lines) if over else lines:
+            self._writer.write(step, line)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from ...core.cockpit import Cockpit
+from ...core.domain.comparisons import Change, ComparedRow
 from ...core.domain.models import Version
 from ...core.domain.text import clean
 from ...core.domain.text.format import ago, figure, moment, short_commit
 from ...core.domain.verdicts import VersionVerdict, last_word
-from ...core.errors import PodiumError, UsageError
+from ...core.errors import PodiumError
 from ..completion import complete_version
 from ..options import VERSION_HELP, Model, Offline, Output
 from ..text import diagnostics, output, shapes
@@ -26,7 +28,7 @@ def refresh(cockpit: Cockpit, offline: bool) -> None:
     if offline:
         return
     try:
-        cockpit.models.refresh_apart() if cockpit.project.config.mlflow.embedded else cockpit.models.refresh()
+        cockpit.models.refresh_apart() if cockpit.project.config.mlflow.by_client else cockpit.models.refresh()
     except PodiumError as error:
         if not cockpit.models.list():
             raise
@@ -74,6 +76,10 @@ def versions(
         list[str] | None,
         typer.Option("--metric", metavar="NAME", help="A metric to show; may be repeated.", show_default=False),
     ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option("--where", metavar="QUERY", help="Only those of which it is true.", show_default=False),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", metavar="N", min=1, help="List at most N.", show_default=False)
     ] = None,
@@ -85,14 +91,27 @@ def versions(
     \b
     Example:
       podium versions --metric roc_auc -o json
+      podium versions --where "roc_auc > 0.8 and depth = 4"
     """
     refresh(cockpit, offline)
-    found = cockpit.models.versions(model)[:limit]
+    everything = cockpit.models.versions(model)
+    found = (everything if where is None else cockpit.comparing.where(everything, where, model))[:limit]
     verdicts = cockpit.models.verdicts(model)
     if output_format is Format.JSON:
         output.document([shapes.version(each, verdicts.get(each.version, ())) for each in found])
         return diagnostics.DONE
-    metrics = metric or _common_metrics(found)
+    output.rows(output_format, *_listed(found, metric or _metrics(cockpit, found, where), verdicts), ())
+    if not found:
+        name = model or cockpit.project.config.mlflow.model
+        none = f"no version of {name} is so: {where}" if everything else f"model {name} has no versions yet"
+        diagnostics.note(none, style="dim")
+    return diagnostics.DONE
+
+
+def _listed(
+    found: Sequence[Version], metrics: Sequence[str], verdicts: Mapping[int, Sequence[VersionVerdict]]
+) -> tuple[Sequence[Column], Sequence[tuple[str, ...]]]:
+    """Returns the columns and the rows of versions; where one was judged badly the last column says why."""
     columns = [
         Column("VERSION", right=True),
         Column("ALIASES"),
@@ -104,13 +123,9 @@ def versions(
     ]
     cells = [_version_row(each, metrics, verdicts.get(each.version, ())) for each in found]
     against = [_against(verdicts.get(each.version, ())) for each in found]
-    if any(against):
-        columns.append(Column("WHY", flexible=True))
-        cells = [(*row, why) for row, why in zip(cells, against, strict=True)]
-    output.rows(output_format, columns, cells, ())
-    if not found:
-        diagnostics.note(f"model {model or cockpit.project.config.mlflow.model} has no versions yet", style="dim")
-    return diagnostics.DONE
+    if not any(against):
+        return columns, cells
+    return [*columns, Column("WHY", flexible=True)], [(*row, why) for row, why in zip(cells, against, strict=True)]
 
 
 def _against(verdicts: Sequence[VersionVerdict]) -> str:
@@ -131,13 +146,30 @@ def _version_row(version: Version, metrics: list[str], verdicts: Sequence[Versio
     )
 
 
-def _common_metrics(versions: list[Version]) -> list[str]:
-    """Returns the metrics that most versions have, at most four."""
+def _metrics(cockpit: Cockpit, versions: Sequence[Version], where: str | None) -> list[str]:
+    """Returns the metrics to show, at most four: what was asked for, what `register` and the gates look at, and then
+    what most versions have."""
     counts: dict[str, int] = {}
     for version in versions[:50]:
         for name in version.metrics:
             counts[name] = counts.get(name, 0) + 1
-    return sorted(counts, key=lambda name: (-counts[name], name))[:_SHOWN_METRICS]
+    asked = cockpit.comparing.asked_about(where) if where is not None else ()
+    first = dict.fromkeys(name for name in (*asked, *cockpit.comparing.looked_at()) if name in counts)
+    rest = sorted(counts.keys() - first, key=lambda name: (-counts[name], name))
+    return [*first, *rest][:_SHOWN_METRICS]
+
+
+_LONGEST = 24  # characters of a value in a table; -o plain, --format and the cockpit have all of it
+_COMPARED = {Change.BETTER: "▲ better", Change.WORSE: "▼ worse", Change.UNCLEAR: "≈ unclear"}
+
+
+class Written(StrEnum):
+    """What a comparison can be written as, besides `-o`."""
+
+    MARKDOWN = "markdown"
+    CSV = "csv"
+    HTML = "html"
+    JSON = "json"
 
 
 def compare(
@@ -146,42 +178,57 @@ def compare(
         list[str],
         typer.Argument(
             metavar="VERSION...",
-            help=f"Two or more. {VERSION_HELP}",
+            help=f"Two to six, or runs (run:41). {VERSION_HELP}",
             autocompletion=complete_version,
         ),
     ],
     model: Model = None,
     all_: Annotated[bool, typer.Option("--all", "-a", help="Show also what does not differ.")] = False,
+    form: Annotated[
+        Written | None, typer.Option("--format", help="Write it for a document, a spreadsheet, a browser.")
+    ] = None,
     offline: Offline = False,
     output_format: Output = Format.TABLE,
 ) -> int:
-    """Compare versions side by side: metrics, parameters, tags.
+    """Compare versions or runs side by side: what gates measured, what training logged, parameters, the models.
+
+    The champion is the baseline where it is among them, else the first one.
 
     \b
     Example:
       podium compare champion challenger
+      podium compare v1 v2 v3 --format markdown > comparison.md
     """
-    if len(versions) < 2:
-        raise UsageError("a comparison needs at least two versions", hint="podium compare champion challenger")
     refresh(cockpit, offline)
-    chosen = [cockpit.models.resolve(text, model) for text in versions]
-    comparison = cockpit.models.compare(chosen)
-    if output_format is Format.JSON:
+    comparison = cockpit.comparing.compare(versions, model)
+    if form is Written.JSON or output_format is Format.JSON:
         verdicts = {each.version: cockpit.models.verdicts_of(each) for each in comparison.versions}
-        output.document(shapes.comparison(comparison, verdicts))
+        output.document(shapes.comparison(comparison, cockpit.comparing.document(comparison), verdicts))
+        return diagnostics.DONE
+    rows = comparison.shown(differing=not all_, noise=all_)
+    if form is not None:
+        output.line(cockpit.comparing.written(comparison, form.value, rows).rstrip("\n"))
         return diagnostics.DONE
     columns = [
         Column("KIND"),
         Column("NAME"),
-        *(Column(f"V{each.version}", right=True, flexible=True) for each in comparison.versions),
+        *(Column(each.label.upper(), right=True, flexible=True) for each in comparison.subjects),
     ]
-    rows = [row for row in comparison.rows if all_ or row.differs]
-    output.rows(
-        output_format, columns, [(row.kind, row.name, *(figure(value) for value in row.values)) for row in rows], ()
-    )
+    most = _LONGEST if output_format is Format.TABLE else None
+    output.rows(output_format, columns, [_compared(row, most) for row in rows], ())
     if not rows:
         diagnostics.note("nothing differs", style="dim")
+    else:
+        diagnostics.note(f"{comparison.why}: ▲ better and ▼ worse are beside it", style="dim")
     return diagnostics.DONE
+
+
+def _compared(row: ComparedRow, most: int | None) -> tuple[str, ...]:
+    """Returns the cells of a row; texts of more than `most` characters are cut."""
+    said = [_COMPARED.get(each.change, "") if each.change is not None else "" for each in row.cells]
+    texts = [each.text if most is None or len(each.text) <= most else f"{each.text[:most]}…" for each in row.cells]
+    cells = (f"{text} {words}".rstrip() for text, words in zip(texts, said, strict=True))
+    return (f"{row.kind} {row.of}".rstrip(), row.title, *cells)
 
 
 _VERDICTS = (

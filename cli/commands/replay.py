@@ -148,7 +148,7 @@ def replay(
     wanted = limits.limits()
     name = cockpit.environments.chosen(environment)
     refresh(cockpit, offline=False)
-    number = cockpit.models.resolve(version).version
+    number = cockpit.models.resolve(version, cockpit.environments.model_of(name)).version
     run = cockpit.environments.replay(name, number, wanted, why=options.why)
     attended = attend(cockpit, run, options, headline=run_headline(run), document=False)
     if attended is None:

@@ -10,6 +10,7 @@ import typer
 
 from ...core.cockpit import Cockpit
 from ...core.domain.runs import Run, RunState, Step
+from ...core.domain.text import whole_number
 from ...core.domain.text.format import ago, duration, figure, moment, short_commit
 from ...core.errors import NotFound, UsageError
 from ..options import Output, RunName
@@ -24,10 +25,10 @@ def find_run(cockpit: Cockpit, text: str) -> int:
         if not newest:
             raise NotFound("there are no runs yet", hint="`podium run` starts one")
         return newest[0].id
-    number = text.removeprefix("#").removeprefix("run:")
-    if not number.isdecimal() or len(number) > 18:
+    number = whole_number(text.removeprefix("#").removeprefix("run:"))
+    if number is None:
         raise UsageError(f"{text!r} is not a run's number", hint="`podium ps` lists the runs; `last` is the newest")
-    return int(number)
+    return number
 
 
 _PS = (

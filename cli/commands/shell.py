@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.shells import LocalShell, ShellSession
+from ...core.domain.engines.shells import LocalShell, ShellSession
 from ...core.domain.text import clean
 from ...core.errors import Refused
 from ..completion import complete_run

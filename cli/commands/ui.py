@@ -4,18 +4,23 @@ terminal."""
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ...core.cockpit import Cockpit
+from ...core.cockpit import Cockpit, several
 from ...core.errors import UsageError
 from .. import session
 from ..text import diagnostics
 
 
 def ui(
-    cockpit: Cockpit,
+    directories: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="DIR", help="Open these projects, the first one first.", show_default=False),
+    ] = None,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Open it without the keys that change something.")
     ] = False,
@@ -25,24 +30,42 @@ def ui(
     screen: Annotated[
         str | None, typer.Option("--screen", metavar="NAME", help="Open this screen first.", show_default=False)
     ] = None,
+    linear: Annotated[
+        bool, typer.Option("--linear", help="Tell it line by line, for screen readers; by itself for TERM=dumb.")
+    ] = False,
 ) -> int:
     """Open the cockpit.
 
     \b
     Example:
       podium ui --read-only --screen environments
+      podium ui ~/work/flights ~/work/prices
     """
-    return show(cockpit, read_only=read_only, theme=theme, screen=screen)
+    homes = several.resolved(directories, session.start()) if directories else ()
+    cockpit = Cockpit.open(homes[0], say=session.tell) if homes else session.opened()
+    try:
+        return show(cockpit, read_only=read_only, theme=theme, screen=screen, linear=linear, others=homes[1:])
+    finally:
+        cockpit.close()
 
 
-def show(cockpit: Cockpit, *, read_only: bool = False, theme: str | None = None, screen: str | None = None) -> int:
-    """Opens the cockpit on this terminal until a person leaves it. Raises UsageError if the terminal cannot show it."""
+def show(
+    cockpit: Cockpit,
+    *,
+    read_only: bool = False,
+    theme: str | None = None,
+    screen: str | None = None,
+    linear: bool = False,
+    others: Sequence[Path] = (),
+) -> int:
+    """Opens the cockpit on this terminal until a person leaves it; `others` are projects to go to. Raises UsageError if
+    there is no terminal."""
     reason = unable()
     if reason:
         message, _, hint = reason.partition("; ")
         raise UsageError(message, hint=hint)
     app = importlib.import_module("...tui.app", __package__)
-    result = app.run(cockpit, read_only=read_only, theme=theme, screen=screen)
+    result = app.run(cockpit, read_only=read_only, theme=theme, screen=screen, linear=linear, projects=others)
     return result if isinstance(result, int) else diagnostics.DONE
 
 

@@ -10,11 +10,11 @@ from ...core.domain.plans import Plan
 from ...core.domain.runs import RunDetail
 from ...core.domain.text import clean
 from ...core.domain.text.format import duration
+from ...core.domain.text.planned import plan_lines
 from ..options import ChangeOptions
 from ..text import diagnostics, output
 from ..text.diagnostics import note
 from ..text.output import Format
-from ..text.plan_text import plan_lines
 from .attend import attend
 from .confirm import agree
 
@@ -29,7 +29,7 @@ def show_plan(plan: Plan, document: object, output_format: Format, *, force: boo
     if output_format is Format.JSON:
         output.document(document)
     else:
-        for text in plan_lines(plan):
+        for text in plan_lines(plan, diagnostics.glyph("→", "->")):
             output.line(text)
     return diagnostics.REFUSED if refuses(plan, force=force) else diagnostics.DONE
 

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from ...core.domain.plans import Plan
+from ...core.domain.text.planned import plan_lines
 from ...core.errors import Interrupted, Refused
 from ..text import diagnostics
 from ..text.diagnostics import note, paint
-from ..text.plan_text import plan_lines
 
 
 def agree(plan: Plan, *, yes: bool, confirm: str) -> str:
@@ -19,7 +19,7 @@ def agree(plan: Plan, *, yes: bool, confirm: str) -> str:
     Raises Refused (exit 4) if nobody agrees or can be asked, Interrupted on Ctrl-C.
     """
     return ask(
-        plan_lines(plan),
+        plan_lines(plan, diagnostics.glyph("→", "->")),
         plan.action.lower(),
         plan.command_that_agrees,
         wanted=plan.type_to_confirm,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ...core.cockpit import Cockpit, LogFile, LogLine
+from ...core.cockpit import Cockpit, LogFile, LogLine, without_redraws
 
 CHUNK = 2000  # log lines read at once
 
@@ -26,14 +26,18 @@ class StepLines:
                 return
 
     def tail(self, step: str, count: int, wanted: Callable[[LogLine], bool] | None = None) -> list[LogLine]:
-        """Returns the last `count` lines of those that are wanted; the next look begins after them."""
+        """Returns the last `count` lines of those that are wanted, a progress bar once; the next look begins after
+        them."""
         file = self._file(step)
         if file is None:
             return []
-        lines = file.tail(count if wanted is None else file.line_count())
-        self._next[step] = file.line_count()
-        kept = [line for line in lines if wanted is None or wanted(line)]
-        return kept[len(kept) - min(count, len(kept)) :]
+        whole = self._next[step] = file.line_count()
+        read = count if wanted is None else whole
+        while True:
+            kept = [line for line in without_redraws(file.tail(read)) if wanted is None or wanted(line)]
+            if len(kept) >= count or read >= whole:
+                return kept[len(kept) - min(count, len(kept)) :]
+            read = min(whole, max(2 * read, CHUNK))
 
     def _file(self, step: str) -> LogFile | None:
         file = self._files.get(step)

@@ -14,7 +14,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from ...core.domain.shells import ShellSession
+from ...core.domain.engines.shells import ShellSession
 
 _CHUNK = 1 << 14
 

@@ -21,7 +21,20 @@ if TYPE_CHECKING:
         Silence,
         SinkStatus,
     )
+    from ...core.domain.monitors.badges import AlertBadge
     from ...core.domain.monitors.courses import Course
+
+
+def badge(found: AlertBadge | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "worst": str(found.worst),
+        "counts": {str(kind): number for kind, number in found.counts.items()},
+        "absent": found.absent,
+        "names": list(found.names),
+        "words": found.words,
+    }
 
 
 def monitor(status: MonitorStatus) -> dict[str, Any]:

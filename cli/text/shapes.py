@@ -12,7 +12,7 @@ from ...core.domain.text.format import moment
 
 if TYPE_CHECKING:
     from ...core.domain.attention import Need
-    from ...core.domain.containers import Container, Image, UnneededImage
+    from ...core.domain.comparisons import Comparison
     from ...core.domain.delivery import (
         CanaryStatus,
         Deployment,
@@ -22,16 +22,13 @@ if TYPE_CHECKING:
         RolloutUnderWay,
         Stopped,
     )
-    from ...core.domain.hosts import CiJob, CiRow, Workflow
-    from ...core.domain.models import Comparison, Lineage, MetricPoint, Model, Version
+    from ...core.domain.models import Lineage, MetricPoint, Model, Version
     from ...core.domain.plans import Plan
     from ...core.domain.repair import Difference
     from ...core.domain.runs import Run, Step
     from ...core.domain.verdicts import GateReport, VersionVerdict
     from ...core.domain.watching import (
         AgentStatus,
-        AuditCheck,
-        AuditEntry,
         Backup,
         Finding,
         Pruned,
@@ -41,6 +38,7 @@ if TYPE_CHECKING:
         WatchedProject,
         WatchedTogether,
     )
+    from ...core.domain.why.answers import ServedAt
     from ...core.errors import Problem
 
 
@@ -143,13 +141,13 @@ def point(point: MetricPoint) -> dict[str, Any]:
     return {"step": point.step, "at": moment(point.at), "value": point.value}
 
 
-def comparison(comparison: Comparison, verdicts: Mapping[int, Sequence[VersionVerdict]]) -> dict[str, Any]:
+def comparison(
+    comparison: Comparison, document: Mapping[str, Any], verdicts: Mapping[int, Sequence[VersionVerdict]]
+) -> dict[str, Any]:
+    """`document` is what the comparison itself says of subjects and rows."""
     return {
         "versions": [version(each, verdicts.get(each.version, ())) for each in comparison.versions],
-        "rows": [
-            {"kind": row.kind, "name": row.name, "values": list(row.values), "differs": row.differs}
-            for row in comparison.rows
-        ],
+        **document,
     }
 
 
@@ -169,36 +167,6 @@ def lineage(row: Lineage) -> dict[str, Any]:
         "image": row.image,
         "verdicts": [verdict(each) for each in row.verdicts],
         "learned_from": asdict(row.learned) if row.learned is not None else None,
-    }
-
-
-def image(image: Image) -> dict[str, Any]:
-    return {
-        "model": image.model,
-        "version": image.version,
-        "engine": image.engine,
-        "image_id": image.image_id,
-        "reference": image.reference,
-        "digest": image.digest,
-        "tag": image.tag,
-        "base": image.base,
-        "model_layer": image.model_layer,
-        "size": image.size,
-        "seconds": image.seconds,
-        "built": moment(image.built),
-        "run": image.run_id,
-        "sbom": image.sbom,
-    }
-
-
-def unneeded(image: UnneededImage) -> dict[str, Any]:
-    return {
-        "version": image.version,
-        "name": image.name,
-        "image_id": image.image_id,
-        "size": image.size,
-        "why": image.why,
-        "engine": image.engine,
     }
 
 
@@ -230,6 +198,7 @@ def gate(report: GateReport) -> dict[str, Any]:
         "run": report.run_id,
         "data": report.data,
         "rows": report.rows,
+        "data_digest": report.data_digest,
         "metrics": dict(report.metrics),
     }
 
@@ -249,6 +218,19 @@ def replica(replica: Replica) -> dict[str, Any]:
         "address": replica.address,
         "container": replica.container,
         "image": replica.image,
+    }
+
+
+def served_at(one: ServedAt) -> dict[str, Any]:
+    return {
+        "environment": one.environment,
+        "time": moment(one.at),
+        "version": one.version,
+        "until": moment(one.until),
+        "deployment": deployment(one.deployment) if one.deployment is not None else None,
+        "under_way": deployment(one.under_way) if one.under_way is not None else None,
+        "stopped": one.stopped,
+        "stopped_at": moment(one.stopped_at),
     }
 
 
@@ -310,6 +292,7 @@ def rollout(under_way: RolloutUnderWay) -> dict[str, Any]:
 def environment(status: EnvironmentStatus) -> dict[str, Any]:
     return {
         "name": status.name,
+        "model": status.model,
         "driver": status.driver,
         "url": status.url,
         "protected": status.protected,
@@ -373,33 +356,6 @@ def repair(plan: Plan) -> dict[str, Any]:
         "nothing_to_do": plan.nothing_to_do,
         "type_to_confirm": plan.type_to_confirm,
         "expected_seconds": plan.expected_seconds,
-    }
-
-
-def container(one: Container, row: Replica | None, used: Mapping[str, float | None]) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "name": one.name,
-        "environment": one.environment,
-        "role": one.role,
-        "replica": one.replica,
-        "version": one.version,
-        "state": one.state,
-        "health": one.health,
-        "restarts": one.restarts,
-        "exit_code": one.exit_code,
-        "out_of_memory": one.out_of_memory,
-        "image": one.image,
-        "image_id": one.image_id,
-        "address": one.address,
-        "created": moment(one.created),
-        "started": moment(one.started),
-        "weight": row.weight if row is not None else None,
-        "in_journal": row is not None if one.role == "replica" else None,
-        "cpu": used.get("cpu"),
-        "memory": used.get("memory"),
-        "received": used.get("received"),
-        "sent": used.get("sent"),
     }
 
 
@@ -494,90 +450,8 @@ def schedule(status: ScheduleStatus) -> dict[str, Any]:
     }
 
 
-def audit_entry(entry: AuditEntry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "at": moment(entry.at),
-        "who": entry.who,
-        "action": entry.action,
-        "subject": entry.subject,
-        "why": entry.why,
-        "digest": entry.digest,
-    }
-
-
-def audit_check(check: AuditCheck) -> dict[str, Any]:
-    return {
-        "intact": check.intact,
-        "entries": check.entries,
-        "head": check.head,
-        "problems": list(check.problems),
-    }
-
-
 def problem(problem: Problem) -> dict[str, Any]:
     return asdict(problem)
-
-
-def ci_run(row: CiRow) -> dict[str, Any]:
-    run = row.run
-    return {
-        "project": row.project,
-        "host": row.host,
-        "repo": run.repo,
-        "id": run.id,
-        "number": run.number,
-        "attempt": run.attempt,
-        "name": run.name,
-        "state": run.state.value,
-        "attention": row.attention.value,
-        "branch": run.branch,
-        "commit": run.sha,
-        "event": run.event,
-        "title": run.title,
-        "actor": run.actor,
-        "created": moment(run.created or None),
-        "updated": moment(run.updated or None),
-        "seen": moment(row.seen or None),
-        "url": run.url,
-        "parent": run.parent,
-        "waits_for": [{"environment": each.environment, "may": each.may, "why": each.why} for each in row.approvals],
-        "podium_run": row.podium.id if row.podium is not None else None,
-        "podium_state": row.podium.state.value if row.podium is not None else None,
-        "versions": [
-            {
-                "version": each.version,
-                "aliases": list(each.aliases),
-                "quarantined": bool(each.quarantined),
-                "serves": {served.environment: served.share for served in each.served},
-            }
-            for each in row.versions
-        ],
-    }
-
-
-def ci_job(job: CiJob) -> dict[str, Any]:
-    return {
-        "id": job.id,
-        "name": job.name,
-        "state": job.state.value,
-        "stage": job.stage,
-        "started": moment(job.started or None),
-        "ended": moment(job.ended or None),
-        "reason": job.reason,
-        "url": job.url,
-        "child": {"repo": job.child.repo, "id": job.child.id} if job.child is not None else None,
-        "steps": [{"number": step.number, "name": step.name, "state": step.state.value} for step in job.steps],
-    }
-
-
-def ci_workflow(workflow: Workflow) -> dict[str, Any]:
-    return {
-        "id": workflow.id,
-        "name": workflow.name,
-        "path": workflow.path,
-        "inputs": list(workflow.inputs),
-    }
 
 
 def token(found: Token) -> dict[str, Any]:

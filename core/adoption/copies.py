@@ -17,7 +17,7 @@ from .places import relink_worktrees, renaming, repath_store
 from .settling import alone, look
 
 # What belongs to processes of the original, in an environment's directory.
-_RUNTIME_FILES = ("haproxy*.cfg", "haproxy*.pid", "proxy*.sock*", "proxy*.log", ".healing")
+_RUNTIME_FILES = ("haproxy*.cfg", "haproxy*.pid", "proxy*.sock*", "replica-*.sock", "proxy*.log", ".healing")
 
 
 def plan(home: Path) -> Plan:

@@ -43,11 +43,13 @@ def renaming(old: Path, new: Path) -> Moved:
 
 
 def repath_store(home: Path, moved: Moved) -> None:
-    """Changes the places of artifacts in the embedded MLflow store, where that is a SQLite file of the project. Raises
-    Unreachable when it cannot be written."""
-    file = _store(home)
-    if file is None or not file.is_file():
-        return
+    """Changes the places of artifacts in the embedded MLflow stores, where they are SQLite files of the project. Raises
+    Unreachable when one cannot be written."""
+    for file in filter(Path.is_file, _stores(home)):
+        _repath(file, moved)
+
+
+def _repath(file: Path, moved: Moved) -> None:
     try:
         with closing(sqlite3.connect(file, timeout=10.0, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -61,12 +63,13 @@ def repath_store(home: Path, moved: Moved) -> None:
         ) from error
 
 
-def _store(home: Path) -> Path | None:
-    """Returns the store's file, the usual one where podium.yaml cannot say; None for one outside the project."""
-    file: Path | None = home / STATE / "mlflow.db"
+def _stores(home: Path) -> list[Path]:
+    """Returns the files of the stores of runs and models, the usual one where podium.yaml cannot say; none that is
+    outside the project."""
+    found: list[Path | None] = [home / STATE / "mlflow.db"]
     with suppress(PodiumError):
-        file = sqlite_file(load(home).mlflow.tracking_uri)
-    return file if file is not None and file.is_relative_to(home) else None
+        found = list(map(sqlite_file, load(home).mlflow.stores))
+    return [file for file in found if file is not None and file.is_relative_to(home)]
 
 
 def _repath_column(connection: sqlite3.Connection, table: str, column: str, moved: Moved) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..domain.monitoring import AlertEvent, Measurement, Standing
-from ..domain.project import AlertRule, Project
+from ..domain.project import AlertRule, MonitorSpec, Project
 from ..journal import Journal
 from . import rules
 
@@ -36,11 +36,11 @@ def evaluate(project: Project, journal: Journal, now: float) -> list[AlertEvent]
         gone = [_over(each) for name, each in before.items() if name not in judging.standing]
         events = [journal.alerts.add(each) for each in gone if each is not None]
         for rule in project.alerts.values():
-            judging.begin(rule, _environment(project, rule), seen)
+            judging.begin(rule, project.monitors[rule.monitor], seen)
         by_monitor = _by_monitor(project)
         for number, measured in new:
             for rule in by_monitor.get(measured.monitor, ()):
-                judging.judge(rule, number, measured)
+                judging.judge(rule, number, measured, project.monitors[rule.monitor].every)
         for rule in project.alerts.values():
             judging.miss(rule, project.monitors[rule.monitor].every)
         for name in before.keys() - judging.standing.keys():
@@ -59,23 +59,23 @@ class _Judging:
         self.standing = standing
         self._events: list[AlertEvent] = []
 
-    def begin(self, rule: AlertRule, environment: str, seen: int) -> None:
+    def begin(self, rule: AlertRule, monitor: MonitorSpec, seen: int) -> None:
         """Brings an alert up to date with its rule. One that is new is judged by what was measured last."""
         known = self.standing.get(rule.name)
         if known is not None:
             self.standing[rule.name] = replace(known, status=rules.described(rule, known.status))
             return
-        self.standing[rule.name] = rules.begin(rule, environment, self._now)
+        self.standing[rule.name] = rules.begin(rule, monitor.environment, self._now)
         latest = self._journal.measurements.newest(rule.monitor, up_to=seen)
         if latest is not None:
-            self.judge(rule, *latest)
+            self.judge(rule, *latest, monitor.every)
 
-    def judge(self, rule: AlertRule, number: int, measured: Measurement) -> None:
+    def judge(self, rule: AlertRule, number: int, measured: Measurement, every: float) -> None:
         """Judges one alert by one measurement. An event is stored at once, so that an alert which fires knows it."""
         before = self.standing[rule.name]
         if measured.environment != before.status.environment:
             return  # what the monitor watched before
-        self._go_on(before, rules.step(rule, before, number, measured))
+        self._go_on(before, rules.step(rule, before, number, measured, every))
 
     def miss(self, rule: AlertRule, every: float) -> None:
         """Notes that the alert's monitor, which measures every so many seconds, does so no more."""

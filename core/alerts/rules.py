@@ -3,7 +3,8 @@
     inactive ──beyond──▶ pending ──`for`──▶ firing ──back for `keep_firing_for`──▶ inactive
 
 No data changes neither pending nor firing: it says nothing. An inactive alert becomes one of no data, because inactive
-would say that all is well.
+would say that all is well. Time without data is not counted either, by `for` nor by `keep_firing_for`: both go on where
+they stood with the first value after it.
 """
 
 from __future__ import annotations
@@ -47,14 +48,16 @@ def described(rule: AlertRule, status: AlertStatus) -> AlertStatus:
     return replace(status, severity=rule.severity, labels=dict(rule.labels), annotations=dict(rule.annotations))
 
 
-def step(rule: AlertRule, before: Standing, number: int, measured: Measurement) -> Standing:
-    """Returns how the alert stands after measurement `number`. One that was judged already changes nothing."""
+def step(rule: AlertRule, before: Standing, number: int, measured: Measurement, every: float = math.inf) -> Standing:
+    """Returns how the alert stands after measurement `number`, of a monitor that measures every so many seconds. One
+    that was judged already changes nothing."""
     if number <= before.seen:
         return before
     beyond = is_beyond(rule, measured)
     known = replace(before, status=described(rule, before.status), seen=number)
     if beyond is None:
         return _absent(known, measured, rule)
+    known = _without_gap(known, measured.at, every)
     status = replace(
         known.status,
         value=measured.value,
@@ -72,12 +75,12 @@ def missed(standing: Standing, every: float, now: float) -> bool:
     """Tells whether a monitor that measures every so many seconds has not done so for a while, and that is not said
     yet."""
     last = standing.status.measured
-    return last is not None and not standing.status.absent and now - last > MISSED_TIMES * every + MISSED_SECONDS
+    return last is not None and not standing.status.absent and now - last > _patience(every)
 
 
 def gone_by(standing: Standing, every: float) -> float:
     """Returns from when on an alert's monitor has not measured for a while, in seconds since the epoch."""
-    return (standing.status.measured or standing.status.since) + MISSED_TIMES * every + MISSED_SECONDS
+    return (standing.status.measured or standing.status.since) + _patience(every)
 
 
 def without(standing: Standing, now: float) -> Standing:
@@ -118,6 +121,24 @@ def words(rule: AlertRule, critical: float | None) -> str:
 def rate_words(rate: float) -> str:
     """Returns a rate of false alarms, in times a day, in words."""
     return f"{rate:.3g} false alarms a day" if rate >= 1 else f"a false alarm in {1 / rate:.3g} days" if rate else ""
+
+
+def _without_gap(known: Standing, now: float, every: float) -> Standing:
+    """Returns how an alert stands whose waiting times do not count the time since the last value, if there was no data
+    in it."""
+    status = known.status
+    last = status.measured
+    if last is None or now <= last or not (status.absent or now - last > _patience(every)):
+        return known
+    gap = now - last
+    if status.state is AlertState.PENDING:
+        known = replace(known, status=replace(status, since=status.since + gap))
+    return replace(known, back=known.back + gap) if known.back is not None else known
+
+
+def _patience(every: float) -> float:
+    """Returns the seconds after which a monitor that measures every so many has not done so for a while."""
+    return MISSED_TIMES * every + MISSED_SECONDS
 
 
 def _absent(known: Standing, measured: Measurement, rule: AlertRule) -> Standing:

@@ -109,13 +109,14 @@ class _Writer:
         -> copy."""
         found = {f"{STATE}/journal.db": self._project.state / "journal.db"}
         mlflow = self._project.mlflow
-        store = sqlite_file(mlflow.tracking_uri) if mlflow.embedded else None
-        if store is not None and store.is_file():
+        for store in filter(None, map(sqlite_file, mlflow.stores)):
+            if not store.is_file():
+                continue
             if store.is_relative_to(self._project.home):
                 found[str(store.relative_to(self._project.home))] = store
             else:
                 self.warnings.append(f"the MLflow store {store} is not in the project, and not in the backup")
-        elif not mlflow.embedded:
+        if not mlflow.registry.embedded:
             self.warnings.append("models are on the tracking server, and not in the backup")
         if self._captures:
             labels = sorted((self._project.state / "labels").glob("*.db"))

@@ -10,16 +10,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..beneath.new_file import save
 from ..journal import Journal
 from ..logs.format import LogLine
 from ..logs.masking import masked_document
+from ..logs.matching import Matcher
 from ..logs.merging import Entry, Merged
 from ..logs.reader import LogFile
+from ..logs.redraws import without_redraws, written_over
 from .opened import OpenProject, Say, quiet
 
 if TYPE_CHECKING:
     from ..demo.story import Demo
     from ..domain.demo import DemoImages
+    from ..domain.evidence.proof import Proof
     from ..domain.watching import Restored
     from .agent import Agent
     from .alerts import Alerts
@@ -27,28 +31,42 @@ if TYPE_CHECKING:
     from .ci import Ci
     from .containers import Containers
     from .environments import Environments
+    from .evidence import Evidence
     from .feedback import Feedback
     from .inbox import Inbox
+    from .infra import Infrastructure
     from .labels import Labels
     from .models import Models
     from .monitors import Monitors
     from .project import ProjectFiles
+    from .questions.declared import DeclaredThings
+    from .questions.finder import Finder
+    from .questions.why import Why
     from .repository import ProjectRepository
     from .runs import Runs
     from .tokens import Tokens
+    from .versions.comparing import Comparing
+    from .versions.training import Training
 
 __all__ = [
     "Cockpit",
     "Entry",
     "LogFile",
     "LogLine",
+    "Matcher",
     "Merged",
     "demonstration",
     "find_project",
     "init_project",
+    "is_project",
     "masked_document",
     "restore_project",
+    "save",
     "schema",
+    "sign_evidence",
+    "verify_evidence",
+    "without_redraws",
+    "written_over",
 ]
 
 
@@ -58,6 +76,13 @@ def find_project(start: Path) -> Path:
     from ..config import find_root
 
     return find_root(start)
+
+
+def is_project(home: Path) -> bool:
+    """Tells whether a directory has a podium.yaml."""
+    from ..config import FILE
+
+    return (home / FILE).is_file()
 
 
 def schema() -> dict[str, Any]:
@@ -81,6 +106,26 @@ def restore_project(file: Path, directory: Path) -> Restored:
     from ..backup.restore import restore
 
     return restore(file, directory)
+
+
+def verify_evidence(
+    path: Path, *, signers: Path | None = None, revoked: Path | None = None, model: Path | None = None
+) -> Proof:
+    """Returns what is found when a bundle of evidence is compared with what was signed; needs no project. `signers` and
+    `revoked` are files as ssh-keygen reads them, `model` is a directory with the version's files. Raises NotFound if
+    there is no bundle, and MissingExtra without ssh-keygen."""
+    from ..evidence.verify import verify
+
+    return verify(path, signers=signers, revoked=revoked, model=model)
+
+
+def sign_evidence(path: Path, key: Path | None) -> str:
+    """Signs a bundle beside those who have signed it; returns the key's fingerprint. Without `key` it is one of this
+    account's own. Raises NotFound if there is no bundle, Refused if it is not what was signed before, and what
+    ssh-keygen cannot do."""
+    from ..evidence.countersign import sign
+
+    return sign(path, key)
 
 
 def demonstration(
@@ -172,6 +217,13 @@ class Cockpit:
         return Ci(self._opened)
 
     @cached_property
+    def finder(self) -> Finder:
+        """Returns the namespace of names: what a person means who types a part of one."""
+        from .questions.finder import Finder
+
+        return Finder(self._opened, self.repository, self.ci)
+
+    @cached_property
     def labels(self) -> Labels:
         """Returns the namespace of requests and their labels."""
         from .labels import Labels
@@ -191,6 +243,20 @@ class Cockpit:
         from .models import Models
 
         return Models(self._opened)
+
+    @cached_property
+    def comparing(self) -> Comparing:
+        """Returns the namespace of comparisons of versions and runs, and of the query that chooses versions."""
+        from .versions.comparing import Comparing
+
+        return Comparing(self._opened, self.models, self.repository)
+
+    @cached_property
+    def training(self) -> Training:
+        """Returns the namespace of what training has logged: curves of metrics, and files."""
+        from .versions.training import Training
+
+        return Training(self._opened)
 
     @cached_property
     def monitors(self) -> Monitors:
@@ -228,6 +294,13 @@ class Cockpit:
         return Feedback(self._opened)
 
     @cached_property
+    def infra(self) -> Infrastructure:
+        """Returns the namespace of infrastructure: its plans, what differs from them, its outputs."""
+        from .infra import Infrastructure
+
+        return Infrastructure(self._opened)
+
+    @cached_property
     def changes(self) -> Changes:
         """Returns the namespace of changes that are shown before they are applied: rollouts, requests to canaries,
         repairs, restarts."""
@@ -241,6 +314,27 @@ class Cockpit:
         from .containers import Containers
 
         return Containers(self._opened)
+
+    @cached_property
+    def declared(self) -> DeclaredThings:
+        """Returns the namespace of what podium.yaml declares, beside how it is."""
+        from .questions.declared import DeclaredThings
+
+        return DeclaredThings(self._opened)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Returns the namespace of evidence: why a version serves, and whether a bundle is what was signed."""
+        from .evidence import Evidence
+
+        return Evidence(self._opened)
+
+    @cached_property
+    def why(self) -> Why:
+        """Returns the namespace of reasons: why steps ran, what differs between runs, what served at a moment."""
+        from .questions.why import Why
+
+        return Why(self._opened)
 
     @cached_property
     def agent(self) -> Agent:

@@ -12,8 +12,8 @@ from .opened import OpenProject
 
 if TYPE_CHECKING:
     from ..delivery.environment.replica_logs import LogFollower
+    from ..domain.engines.shells import ShellSession
     from ..domain.plans import Plan
-    from ..domain.shells import ShellSession
     from ..domain.watching import Series
 
 

@@ -12,9 +12,12 @@ from ..identity.account import whoami
 from .opened import OpenProject
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..domain.delivery import CanaryStatus, Deployment, EnvironmentStatus
+    from ..domain.engines.exports import Exported, ExportFormat
     from ..domain.replay import ReplayLimits
-    from ..domain.watching import Series
+    from ..domain.watching import LiveView, Series
 
 
 class Environments:
@@ -42,21 +45,31 @@ class Environments:
         was not set must not change the default environment. Raises NotFound and what `default` does."""
         return self.default() if name is None else self._opened.config.environment(name).name
 
-    def default(self) -> str:
-        """Returns the environment to use if none is named: the one that carries `champion`. Raises UsageError if
-        that is not exactly one."""
+    def default(self, model: str | None = None) -> str:
+        """Returns the environment to use if none is named, of those that serve the model where one is given: the one
+        that carries `champion`. Raises UsageError if that is not exactly one."""
         from ..delivery.environment.history import carries
 
         project = self._opened.config
-        names = list(project.environments)
+        names = [name for name in project.environments if model in (None, project.model_of(name))]
         candidates = [name for name in names if carries(project, name)] or names
         if len(candidates) == 1:
             return candidates[0]
+        if not candidates and project.environments:
+            raise UsageError(
+                f"no environment of podium.yaml serves {model}", hint=f"write `model: {model}` for the one that does"
+            )
         if not candidates:
             raise UsageError(
                 "podium.yaml has no environments", hint="`environments: {production: {port: 5100}}` is one"
             )
         raise UsageError("more than one environment could be meant", hint=f"name one with -e: {', '.join(candidates)}")
+
+    def model_of(self, environment: str) -> str:
+        """Returns the registered model whose versions the environment serves."""
+        from ..delivery.environment.history import model_of
+
+        return model_of(self._opened.config, self._opened.journal, environment)
 
     def history(self, environment: str, *, limit: int = 50) -> Sequence[Deployment]:
         """Returns the ledger of an environment, newest first."""
@@ -65,6 +78,13 @@ class Environments:
     def series(self, environment: str, signal: str, *, start: float, end: float, points: int) -> Series:
         """Returns one live signal of an environment over time."""
         return self._opened.journal.samples.series(environment, signal, start=start, end=end, points=points)
+
+    def live(self, environment: str, *, start: float, end: float, points: int) -> LiveView:
+        """Returns all live signals of an environment over time, with what was deployed meanwhile and which values
+        alerts fire beyond."""
+        from ..monitoring.live_view import live_view
+
+        return live_view(self._opened.config, self._opened.journal, environment, start, end, points)
 
     def stop(self) -> Sequence[str]:
         """Stops every proxy and replica of this project; returns what was stopped, in words."""
@@ -75,6 +95,13 @@ class Environments:
         project, journal = self._opened.config, self._opened.journal
         ensure_everywhere(project, Role.STOP)
         return [line for environment in project.environments.values() for line in stop(project, journal, environment)]
+
+    def export(self, environment: str, form: ExportFormat, directory: Path) -> Exported:
+        """Writes what an environment serves as files for another engine; changes nothing here. Raises NotFound and
+        Refused as `core/export/facts.py` says, Unreachable if a file cannot be written."""
+        from ..export.write import write
+
+        return write(self._opened.config, self._opened.journal, environment, form, directory)
 
     # Canaries
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..domain.hosts import CiAttention, CiInbox, HostState, InboxProject
 from ..errors import NotFound, PodiumError, UsageError
+from ..identity.account import expanded
 from .ci import LIMIT, Ci, in_order
 from .opened import OpenProject
 
@@ -134,7 +135,7 @@ class Inbox:
         found = next((home for home in homes if project in (labels[home], str(home))), None)
         if found is not None:
             return found
-        if (place := Path(project).expanduser().resolve()) in homes:
+        if (place := expanded(project).resolve()) in homes:
             return place
         raise UsageError(f"there is no project {project!r} here", hint=f"one of: {', '.join(labels.values())}")
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..domain.access.roles import Role
-from ..errors import NotFound
+from ..domain.text import whole_number
+from ..errors import NotFound, UsageError
 from ..identity.account import whoami
 from .opened import OpenProject
 
 if TYPE_CHECKING:
     from ..domain.delivery import Quarantined
-    from ..domain.models import Comparison, Lineage, MetricPoint, Model, Version
+    from ..domain.models import Lineage, MetricPoint, Model, ScoreRequest, Version
+    from ..domain.runs import Run
     from ..domain.verdicts import GateReport, VersionVerdict
     from ..registry import Registry
 
@@ -44,11 +45,16 @@ class Models:
         return found
 
     def resolve(self, text: str, model: str | None = None) -> Version:
-        """Returns the version that `3`, `v3`, an alias or the beginning of a commit names. Raises NotFound if none
-        matches."""
-        number = text.removeprefix("v")
-        if number.isdecimal():
-            return self.version(int(number), model)
+        """Returns the version that `3`, `v3`, an alias or the beginning of a commit names, of the model that is given
+        or stands before it (`NAME:v3`), else the project's. Raises NotFound if none matches, UsageError if the text
+        names another model than the one that is given."""
+        named, colon, text = text.rpartition(":")
+        if colon and model not in (None, named):
+            raise UsageError(f"this is about {model}, not about {named}", hint=f"leave `{named}:` out")
+        model = named if colon else model
+        number = whole_number(text.removeprefix("v"))
+        if number is not None:
+            return self.version(number, model)
         name = self._model(model)
         found = self._opened.journal.versions.named(name, text)
         if found is None:
@@ -69,15 +75,20 @@ class Models:
 
         refresh_apart(self._opened.config, self._opened.journal)
 
-    def compare(self, versions: Collection[Version]) -> Comparison:
-        """Returns the differences between versions; the first row is the last word about each."""
-        from ..domain.verdicts import last_word
-        from ..registry.compare import compare, compared
+    def score(self, asked: ScoreRequest, *, why: str = "") -> Run:
+        """Has a version predict the rows of files, as a run of its own; its one step's results say how many.
 
-        chosen = tuple(versions)
-        words = tuple(last_word(self.verdicts_of(each), each.verdict) or None for each in chosen)
-        found = compare(chosen)
-        return replace(found, rows=(compared("verdict", "last word", words), *found.rows))
+        Raises NotFound if there is no such environment."""
+        from ..engine.submit import submit_operation
+
+        self._opened.require_own()
+        project = self._opened.current
+        target = (
+            project.environment(asked.environment).name if asked.environment else asked.model or project.mlflow.model
+        )
+        return submit_operation(
+            project, self._opened.journal, "score", target, params=asked.parameters(), who=whoami(), why=why
+        )
 
     def gate_reports(self, version: Version) -> Sequence[GateReport]:
         """Returns the gate reports about a version."""
@@ -127,8 +138,7 @@ class Models:
 
         self._opened.require_own()
         project = self._opened.current
-        if self._model(model) == project.mlflow.model:
-            ensure_everywhere(project, Role.LIFT)
+        ensure_everywhere(project, Role.LIFT, self._model(model))
         self._opened.journal.quarantine.lift(self._model(model), version, whoami(), why)
 
     def _model(self, model: str | None) -> str:

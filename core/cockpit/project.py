@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..errors import ConfigError
 from .opened import OpenProject
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from ..domain.attention import Need
     from ..domain.delivery import EnvironmentStatus
+    from ..domain.evidence.anchors import Anchor, Anchored
     from ..domain.plans import Plan
     from ..domain.project import Project
     from ..domain.watching import AuditCheck, AuditEntry, AuditFilter, Backup, Finding, KindUsage
@@ -122,7 +124,28 @@ class ProjectFiles:
 
         audit = self._opened.journal.audit
         number, digest = audit.head()
-        return AuditCheck(number, digest, tuple(audit.verify(known)))
+        anchored = self._anchored()
+        problems = (*audit.verify(known), *(anchored.problems if anchored is not None else ()))
+        return AuditCheck(number, digest, problems, anchored)
+
+    def _anchored(self) -> Anchored | None:
+        from ..anchoring.anchoring import compared
+
+        try:
+            return compared(self._opened.config, self._opened.journal)
+        except ConfigError:
+            return None  # where the anchors are, nobody can tell
+
+    def anchor_audit(self, why: str = "") -> Anchor:
+        """Keeps the audit's head where podium.yaml says. With a reason, although the chain is not what was anchored
+        before: then it begins anew, and everybody who verifies it is told."""
+        from ..anchoring.anchoring import anchor
+        from ..identity.account import whoami
+
+        self._opened.require_own()
+        if why:
+            self._opened.journal.audit.add(whoami(), "anchor", "audit", why)
+        return anchor(self._opened.config, self._opened.journal, whoami(), anew=why)
 
     def backup(self, file: Path, *, captures: bool = False) -> Backup:
         """Writes a backup of the project's state to a new file, consistent while everything runs. Refused if the file

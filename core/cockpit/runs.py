@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.runs import Approval, Run, RunDetail, RunState, Step, Trigger
-from ..errors import PodiumError
+from ..errors import JournalError, PodiumError
 from ..identity.account import account, whoami
 from .opened import OpenProject
 
 if TYPE_CHECKING:
+    from ..domain.engines.shells import LocalShell, ShellSession
+    from ..domain.machines.cluster import ClusterStatus
     from ..domain.plans import Plan
-    from ..domain.shells import LocalShell, ShellSession
 
 
 class Runs:
@@ -44,8 +45,8 @@ class Runs:
         return self._opened.journal.runs.count()
 
     def get(self, run_id: int) -> RunDetail:
-        """Returns a run with its steps; one whose worker is gone is marked interrupted first. Raises NotFound if
-        there is no such run."""
+        """Returns a run with its steps; one whose worker is gone is marked interrupted first, where that can be
+        written. Raises NotFound if there is no such run."""
         journal = self._opened.journal
         run = journal.runs.get(run_id)
         if not run.state.finished:
@@ -58,10 +59,14 @@ class Runs:
         return self._opened.journal.steps.of(run_id)
 
     def recover(self) -> Sequence[int]:
-        """Marks runs whose worker is gone as interrupted; returns their ids."""
+        """Marks runs whose worker is gone as interrupted; returns their ids. Where nothing can be written (the disk is
+        full, read-only, or fails) none is: whoever only looks sees the rows as they are."""
         from ..engine.recovery import recover
 
-        return recover(self._opened.journal)
+        try:
+            return recover(self._opened.journal)
+        except JournalError:
+            return ()
 
     def start(
         self,
@@ -192,6 +197,13 @@ class Runs:
         """Returns the command that opens that shell on a terminal of its own. `program` starts Podium's command
         line, which the front end knows."""
         return [*program, "-C", str(self._opened.home), "shell", str(run_id), step]
+
+    def cluster(self) -> ClusterStatus:
+        """Returns the nodes of the Ray cluster, who uses them, and what waits. Asks the cluster: raises Unreachable,
+        and UsageError if podium.yaml names none."""
+        from ..engine.executors.ray.cluster import status
+
+        return status(self._opened.config.ray.address)
 
     def _remove_containers(self, run_id: int) -> None:
         """Starts the removal of the containers that a run kept for a later worker, in the background, once the run

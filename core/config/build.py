@@ -13,6 +13,8 @@ from typing import Any, TypeVar, cast
 
 from ..domain.access.clients import Auth, Tls
 from ..domain.access.roles import Allowed, Role, Roles
+from ..domain.infra.rules import ChangeKind, Rule, Rules
+from ..domain.infra.settings import CLOUDFORMATION, TERRAFORM
 from ..domain.monitoring import PSI_BANDS, MonitorKind
 from ..domain.project import (
     AlertRule,
@@ -32,11 +34,13 @@ from ..domain.project import (
     Project,
     Proof,
     ReferenceSpec,
+    ServingHost,
     Sink,
     StepSpec,
     Strategy,
 )
 from ..domain.replay import ReplayLimits
+from ..identity.account import expanded
 from .checks.values import CHECK_KINDS, SPECS
 from .keys.gates import METRIC_GOALS
 from .keys.pipelines import BUILTINS
@@ -98,8 +102,15 @@ def _mlflow(record: Record | None, name: str, home: Path) -> Mlflow:
     values: Mapping[str, Any] = record.values if record else {}
     uri = absolute_uri(values.get("tracking_uri", "sqlite:///.podium/mlflow.db"), home)
     artifacts = values.get("artifacts", "")
-    local = str(home / Path(artifacts).expanduser()) if artifacts else ""
-    return Mlflow(uri, values.get("experiment", name), values.get("model", name), local)
+    local = str(home / expanded(artifacts)) if artifacts else ""
+    registry = absolute_uri(values["registry_uri"], home) if "registry_uri" in values else ""
+    return Mlflow(
+        uri,
+        values.get("experiment", name),
+        values.get("model", name),
+        local,
+        registry_uri=registry if registry != uri else "",
+    )
 
 
 def absolute_uri(uri: str, home: Path) -> str:
@@ -219,16 +230,27 @@ def _check(record: Record) -> Check:
 
 def _environment(name: str, record: Record) -> Environment:
     tls = record.get("tls")
+    hosts = tuple(_serving_host(each) for each in record.get("hosts", ()))
+    texts = {key: record.get(key, "") for key in ("host", "bind")}
+    texts |= {f"hosts.{index}": each.engine for index, each in enumerate(hosts)}
+    awaits = {key: text for key, text in texts.items() if "${{" in text}
     return _made(
         Environment,
         record,
         name=name,
+        awaits=awaits,
+        unusable="",
+        hosts=hosts,
         strategy=_strategy(record.get("strategy")),
         tls=tls.get("engine", "") if isinstance(tls, Record) else tls or "",
         https=_made(Tls, tls) if isinstance(tls, Record) and tls.has("certificate") else None,
         auth=_auth(record.get("auth")),
         who=_roles(record.get("who")),
     )
+
+
+def _serving_host(written: str | Record) -> ServingHost:
+    return ServingHost(written) if isinstance(written, str) else _made(ServingHost, written)
 
 
 def _auth(written: str | Record | None) -> Auth | None:
@@ -269,6 +291,7 @@ def _monitor(name: str, record: Record) -> MonitorSpec:
         name=name,
         kind=kind,
         measure=record.get(kind.value, ""),
+        environment=record.get("environment", record.get("infra", "")),
         rows=rows,
         window=window if rows is None else None,
         every=record.get("every", 60.0 if kind is MonitorKind.SIGNAL else 3600.0),
@@ -281,8 +304,19 @@ def _monitor_reference(written: str | Record | None) -> ReferenceSpec:
 
 
 def _infra(name: str, record: Record) -> Infra:
-    kind = next((word for word in ("terraform", "cloudformation") if record.has(word)), "")
-    return Infra(name, kind, record.get(kind, ""), line=record.node.line)
+    """Returns one infrastructure: the key that says its tool holds its path."""
+    kind = next((word for word in (TERRAFORM, CLOUDFORMATION) if record.has(word)), "")
+    rules = Rules(**{word: _rule(record.get(word)) for word in ("auto", "ask", "never")})
+    given = {"vars": record.get("parameters", {})} if kind == CLOUDFORMATION else {}
+    expires = record.get("approval_timeout", 3600.0)
+    return _made(Infra, record, name=name, kind=kind, path=record.get(kind, ""), rules=rules, expires=expires, **given)
+
+
+def _rule(written: Record | tuple[str, ...] | None) -> Rule:
+    """Returns what a rule is about; a list of kinds is about all resources."""
+    if isinstance(written, Record):
+        return {ChangeKind(kind): patterns for kind, patterns in written.values.items()}
+    return {ChangeKind(kind): () for kind in written or ()}
 
 
 def _alert(name: str, record: Record) -> AlertRule:

@@ -26,7 +26,7 @@ _MAX_LENGTH = 2000
 _MAX_DEPTH = 30
 BARE = ("trigger", "branch")
 FUNCTIONS = ("always", "failed")
-_FALSE = ("", "false", "0")
+FALSE = ("", "false", "0")
 
 
 class Term(Frozen):
@@ -177,7 +177,7 @@ class _Evaluation(Frozen):
                 name.endswith(".state") and state == "failed" for name, state in self.values.get("needs", {}).items()
             )
         if term.kind == "truth":
-            return self.text(term.parts[0]) not in _FALSE
+            return self.text(term.parts[0]) not in FALSE
         equal = self.text(term.parts[0]) == self.text(term.parts[1])
         return equal if term.kind == "equal" else not equal
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from ..domain.frozen import Frozen
 from ..domain.project import Scalar
@@ -119,14 +120,16 @@ def check_template(template: str, *, command: bool) -> list[Placeholder]:
     return [each for each, _ in _checked(template)] if command else placeholders(template)
 
 
-def _checked(template: str) -> list[tuple[Placeholder, Quoting]]:
+@lru_cache(maxsize=256)
+def _checked(template: str) -> tuple[tuple[Placeholder, Quoting], ...]:
+    """Returns the placeholders of a command with their places. Kept: each cell of a matrix asks for the same."""
     found = placeholders(template)
     where = places(template, [(each.start, each.end) for each in found])
     for each, place in zip(found, where, strict=True):
         error = refusal(place, str(each))
         if error is not None:
             raise UsageError(f"{error.message}{_line_of(template, each.start)}", hint=error.hint)
-    return list(zip(found, where, strict=True))
+    return tuple(zip(found, where, strict=True))
 
 
 def _joined(template: str, found: Iterable[Placeholder], texts: Iterable[str]) -> str:

@@ -101,6 +101,9 @@ def _function(record: Record, metric: str, reader: Reader) -> None:
 
 def _known_metric(record: Record, metric: str, reader: Reader) -> None:
     """Notes a metric that no gate can compute, a goal that is not the metric's, and options that it does not have."""
+    for key in ("cpus", "memory"):
+        if record.has(key):
+            _problem(record, key, "only means something beside a function of your own", "leave the key out", reader)
     facts = FACTS.get(metric)
     if facts is not None:
         _options(record, facts, reader)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from .. import plugins
 from ..domain.project import Project
-from .reader import Record
 
-_SECTIONS = ("infra",)
-_NOT_IMPLEMENTED = "accepted but not implemented yet"
 _NO_PACKAGE = "accepted, but no installed package implements it"
 
 
-def idle(record: Record, project: Project) -> tuple[str, ...]:
-    """Returns the sentences: sections first, then single keys, in the order of the file."""
-    lines = [f"{key}: {_NOT_IMPLEMENTED}" for key in _SECTIONS if record.has(key)]
+def idle(project: Project) -> tuple[str, ...]:
+    """Returns the sentences: in the order of the file."""
     steps = [
         (f"pipelines.{name}.steps.{step.name}", step.executor)
         for name, pipeline in project.pipelines.items()
         for step in pipeline.steps.values()
     ]
     drivers = [(f"environments.{name}", environment.driver) for name, environment in project.environments.items()]
-    lines += [
+    lines = [
         f"{where}.executor: {name}: {_NO_PACKAGE}, so the step will fail"
         for where, name in steps
         if not plugins.installed("executors", name)

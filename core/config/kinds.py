@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from .. import plugins
 from ..domain.project import Hold, Scalar
 from ..domain.text.durations import parse_duration, parse_percent
+from .infra.outputs import others as other_placeholders
 from .reader import INVALID, Reader, shorten
 from .source import YamlNode
 
@@ -70,6 +71,8 @@ class Text:
     """Fills `${NAME}` in."""
     templated: bool = False
     """Allows `${{ }}`."""
+    outputs: bool = False
+    """Allows `${{ infra.NAME.outputs.X }}` alone."""
     empty: bool = False
     pattern: str = ""
     what: str = ""
@@ -90,7 +93,7 @@ class Text:
         if has_placeholder(text):
             return (
                 text
-                if self.templated
+                if self.templated or (self.outputs and not other_placeholders(text))
                 else reader.problem(
                     node,
                     key,
@@ -108,7 +111,7 @@ class Text:
             return {"type": ["string", "number", "boolean", "null"]}
         if not self.pattern:
             return {"type": ["string", "number"]}
-        others = [_VARIABLE, _PLACEHOLDER] if self.templated else [_VARIABLE]
+        others = [_VARIABLE, _PLACEHOLDER] if self.templated or self.outputs else [_VARIABLE]
         return {"anyOf": [{"type": ["string", "number"], "pattern": f"^(?:{self.pattern})$"}, *others]}
 
 
@@ -242,22 +245,44 @@ class Share:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Amount:
-    """A bound on a signal: a number, a share (`20%` is 0.2) or a length of time (`50ms` is 0.05)."""
+    """A bound on a signal: a number, a share (`20%` is 0.2), a length of time (`50ms` is 0.05) or, with `sizes`, bytes
+    (`2g`). Whether its unit is that of the signal is known once all monitors are."""
+
+    sizes: bool = False
 
     def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
         text = reader.text(node, key)
-        return text if text is INVALID else _amount(text, node, key, reader)
+        return text if text is INVALID else _amount(text, node, key, reader, sizes=self.sizes)
 
     def schema(self) -> Schema:
-        return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[0-9.]+ ?(%|ms|s|m|h)$"}, _VARIABLE]}
+        sizes = r"|[0-9.]+ ?[kmgtKMGT]i?[bB]?" if self.sizes else ""
+        pattern = rf"^([0-9.]+ ?%|([0-9.]+(ms|s|m|h|d|w))+{sizes})$"
+        return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": pattern}, _VARIABLE]}
 
 
-def _amount(text: str, node: YamlNode, key: str, reader: Reader, or_what: str = "", or_hint: str = "") -> Any:
-    for value in (float(text) if _NUMBER.fullmatch(text) else None, parse_percent(text), parse_duration(text)):
+def _amount(
+    text: str, node: YamlNode, key: str, reader: Reader, or_what: str = "", or_hint: str = "", *, sizes: bool = False
+) -> Any:
+    size = _SIZE.fullmatch(text) if sizes else None
+    for value in (
+        float(text) if _NUMBER.fullmatch(text) else None,
+        parse_percent(text),
+        parse_duration(text),
+        float(_bytes(size)) if size is not None else None,
+    ):
         if value is not None:
             return _bounded(value, None, None, node, key, reader)
     words = f"{_shown(node, text)} is not a number{or_what}"
-    return reader.problem(node, key, words, f"write 0.01, 1% or 50ms{or_hint}")
+    return reader.problem(node, key, words, f"write 0.01, 1%{', 2g' if sizes else ''} or 50ms{or_hint}")
+
+
+def unit_of(text: str) -> str:
+    """Returns what the text of an Amount is: `share`, `time`, `size`, or nothing for a plain number."""
+    if _NUMBER.fullmatch(text):
+        return ""
+    if parse_percent(text) is not None:
+        return "share"
+    return "time" if parse_duration(text) is not None else "size"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -271,10 +296,11 @@ class AmountOrBand:
         text = reader.text(node, key)
         if text is INVALID or text in self.bands:
             return text
-        return _amount(text, node, key, reader, " or a band", f"; of psi also {' or '.join(self.bands)}")
+        bands = f"; of psi also {' or '.join(self.bands)}"
+        return _amount(text, node, key, reader, " or a band", bands, sizes=True)
 
     def schema(self) -> Schema:
-        return {"anyOf": [{"enum": list(self.bands)}, *Amount().schema()["anyOf"]]}
+        return {"anyOf": [{"enum": list(self.bands)}, *Amount(sizes=True).schema()["anyOf"]]}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -336,9 +362,12 @@ class Secret:
     """Returns why a text that is written out may not be, or ""; None where none may be."""
     always: bool = False
     """Whether it is masked where it is written out too."""
+    templated: bool = False
+    """Allows `${{ }}`."""
 
     def read(self, node: YamlNode, key: str, reader: Reader) -> Any:
-        text = Text(pattern=self.pattern, what=self.what, empty=self.empty).read(node, key, reader)
+        written = Text(pattern=self.pattern, what=self.what, empty=self.empty, templated=self.templated)
+        text = written.read(node, key, reader)
         if text is INVALID:
             return INVALID
         if text and (self.always or node.text != text):
@@ -407,6 +436,10 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt])i?b?", re.ASCII | re.IGNOREC
 _SIZE_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
+def _bytes(size: re.Match[str]) -> int:
+    return int(float(size[1]) * _SIZE_UNITS[size[2].lower()])
+
+
 def _size(size: int) -> str:
     """Returns a size in the largest unit of which it is a whole number."""
     return next(
@@ -428,7 +461,7 @@ class Size:
         match = _SIZE.fullmatch(text)
         if match is None:
             return reader.problem(node, key, f"{_shown(node, text)} is not a size", "write 512m or 4g")
-        size = int(float(match[1]) * _SIZE_UNITS[match[2].lower()])
+        size = _bytes(match)
         if size < self.low:
             return reader.problem(node, key, f"{_shown(node, text)} is too little", f"at least {_size(self.low)}")
         if self.high is not None and size > self.high:

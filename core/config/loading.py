@@ -4,23 +4,26 @@ it finds."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 from ..domain.project import Project
 from ..errors import ConfigError, Problem
-from ..known_secrets import in_environment, known
+from ..known_secrets import in_address, in_environment, known
 from ..priority import LOWEST
 from ..secret_forms import maskable
 from . import build, source
+from .checks.comparisons import misleading
 from .idle import idle
+from .infra.outputs import with_outputs
 from .origins import with_origins
 from .reader import MAX_PROBLEMS, Reader, Record, shorten
 from .references import check
 from .source import YamlNode
 from .table import PROJECT
+from .variables import looks_secret
 
 _NICE = re.compile(r"[0-9]{1,2}")
 
@@ -36,15 +39,28 @@ def from_text(text: str, name: str, root: Path, home: Path, environ: Mapping[str
         raise ConfigError((Problem(name, 0, 0, "", "is empty"),), hint="create one with `podium init`")
     record = read(node, reader)
     secrets = tuple(dict.fromkeys((*reader.secrets, *in_environment(environ))))
-    known.remember(*secrets)
     found = build.project(record, root, home, secrets)
+    secrets = tuple(dict.fromkeys((*secrets, *_passed(found, environ))))
+    found = replace(found, secrets=secrets)
+    known.remember(*secrets)
     check(record, found, reader)
     nice = _nice(reader, found.nice)
     if reader.problems:
         raise ConfigError(_in_order(reader.problems, name))
-    found = with_origins(found, record, environ)
-    unused = (*idle(record, found), *_not_masked(secrets, environ))
+    found = with_outputs(with_origins(found, record, environ))
+    unused = (*idle(found), *misleading(found), *_not_masked(secrets, environ))
     return replace(found, nice=nice, idle=unused, digest=sha256(text.encode()).hexdigest())
+
+
+def _passed(project: Project, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yields what is secret of the caller's variables that `pass` gives to steps: values of names that say so, and
+    passwords in addresses (a package index's, of which there may be several)."""
+    for name, value in environ.items():
+        if value and project.passes(name):
+            if looks_secret(name):
+                yield value
+            for word in value.split():
+                yield from in_address(word)
 
 
 def _not_masked(secrets: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:

@@ -14,11 +14,13 @@ from .reader import Record
 
 def with_origins(project: Project, record: Record, environ: Mapping[str, str]) -> Project:
     """Returns the project with the origins of its MLflow server's and its Git host's addresses."""
-    address = _written(record, "mlflow", "tracking_uri")
+    address, registry = (_written(record, "mlflow", key) for key in ("tracking_uri", "registry_uri"))
     mlflow = replace(
         project.mlflow,
         variables=_set(address, environ),
         named=by_variable(address, project.mlflow.tracking_uri, environ),
+        registry_variables=_set(registry, environ),
+        registry_named=by_variable(registry, project.mlflow.registry_uri, environ),
     )
     if project.git.host is None:
         return replace(project, mlflow=mlflow)

@@ -9,14 +9,16 @@ from typing import Any
 from .. import plugins
 from ..domain.graphs import find_cycle, reaches
 from ..domain.monitoring import ALERT_VALUES
-from ..domain.project import LEAST_TOKEN, MAX_CELLS, Feedback, Pipeline, Project, StepSpec
+from ..domain.project import ANY, LEAST_TOKEN, MAX_CELLS, Feedback, Pipeline, Project, StepSpec
 from ..errors import UsageError
 from . import gates
 from .alert_references import check_alert
 from .build import BUILTINS
-from .checks import access
+from .checks import access, serving_hosts
 from .checks import problems as gate_checks
+from .checks.serving_hosts import HOST_KEYS
 from .hosts import check_host
+from .infra.references import INFRA_TOOLS, check_environment, check_infra, check_step
 from .kinds import has_placeholder
 from .monitor_references import check_condition, check_monitor
 from .reader import Reader, Record
@@ -32,6 +34,7 @@ def check(record: Record, project: Project, reader: Reader) -> None:
     for each in _records(record, "gates").values():
         _gate(each, project, reader)
     _environments(record, project, reader)
+    check_infra(_records(record, "infra"), project, reader)
     for each in _records(record, "monitors").values():
         _known(each, "environment", project.environments, "environment", reader)
         _known(each, "gate", project.gates, "gate", reader)
@@ -111,13 +114,25 @@ def _gate(record: Record, project: Project, reader: Reader) -> None:
                 reader.problem(each.at("at_least"), join(each.path, "at_least"), "is above `limit`: nothing can pass")
 
 
+def _same(bind: str, other: str) -> bool:
+    """Tells whether two environments would listen on one address."""
+    if bind == other or {bind, other} & {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        return True
+    return "localhost" in (bind, other) and bool({bind, other} & {"127.0.0.1", "::1"})
+
+
 def _environments(record: Record, project: Project, reader: Reader) -> None:
     used: dict[tuple[str, int], list[tuple[str, str]]] = {}
     for name, each in _records(record, "environments").items():
         found = project.environments[name]
-        others = used.setdefault((found.host, found.port), [])
+        engines = [host.engine for host in found.hosts] or [found.host]
         clash = next(
-            (other for other, bind in others if bind == found.bind or {bind, found.bind} & {"0.0.0.0", "::"}),  # noqa: S104
+            (
+                other
+                for engine in engines
+                for other, bind in used.get((engine, found.port), ())
+                if _same(bind, found.bind)
+            ),
             None,
         )
         if clash is not None and not (each.has("port") and "port" not in each.values):
@@ -128,7 +143,10 @@ def _environments(record: Record, project: Project, reader: Reader) -> None:
                 f"port {found.port}{default} is already that of environment `{clash}`",
                 "give each its own",
             )
-        others.append((name, found.bind))
+        for engine in engines:
+            used.setdefault((engine, found.port), []).append((name, found.bind))
+        check_environment(each, project, reader)
+        serving_hosts.check(each, project, reader)
         _tokens(each, found.feedback, reader)
         _driver_keys(each, found.driver, found.host or project.docker.host, reader)
         _canary(each, reader)
@@ -152,7 +170,7 @@ def _tokens(record: Record, feedback: Feedback, reader: Reader) -> None:
 
 
 # Keys that only some drivers act on; which, they say in their capabilities.
-_DRIVER_KEYS = ("host", "tls", "proxy", "proxy_image", "cpus", "memory", "keep_stopped")
+_DRIVER_KEYS = ("host", *HOST_KEYS, "tls", "proxy", "proxy_image", "cpus", "memory", "keep_stopped")
 
 
 def _driver_keys(record: Record, driver: str, host: str, reader: Reader) -> None:
@@ -165,7 +183,7 @@ def _driver_keys(record: Record, driver: str, host: str, reader: Reader) -> None
     can = plugins.driver_capabilities(driver)
     for key in written:
         if can.keys is not None and key not in can.keys:
-            words = "serves on this machine only" if key == "host" else f"does nothing with `{key}`"
+            words = "serves on this machine only" if key in ("host", "hosts") else f"does nothing with `{key}`"
             reader.problem(
                 record.at(key), join(record.path, key), f"the driver `{driver}` {words}", f"use {_drivers_with(key)}"
             )
@@ -247,6 +265,18 @@ class _Steps:
         self._builtin(record, step)
 
     def _container(self, record: Record, step: StepSpec, cells: frozenset[str]) -> None:
+        can = plugins.executor_capabilities(step.executor)
+        for key in ("resources", "runtime_env"):
+            if record.has(key) and not can.elsewhere:
+                words = f"only means something with `executor: ray`, not with `{step.executor}`"
+                self.reader.problem(record.at(key), join(record.path, key), words)
+        if ANY in step.gpus and step.container is not None:
+            self.reader.problem(
+                record.at("gpus"),
+                join(record.path, "gpus"),
+                "a step in a container is given no free GPU of this machine yet",
+                "name them by number, or run the step without `image` and `build`",
+            )
         if record.has("image") and record.has("build"):
             self.reader.problem(
                 record.at("build"),
@@ -280,6 +310,10 @@ class _Steps:
             gate_checks.data_keys(record, "checks", self.reader)
         if step.uses in BUILTINS:
             _known(record, "environment", self.project.environments, "environment", self.reader)
+        if step.uses in ("deploy", "promote"):
+            self._delivered(record, step)
+        if step.uses in INFRA_TOOLS:
+            check_step(record, step.uses, self.project, self.reader)
         metric = step.options.get("metric")
         if step.uses == "register" and metric and not record.has("goal") and "goal" not in step.options:
             hint = "add goal: maximize or goal: minimize"
@@ -288,6 +322,26 @@ class _Steps:
                 join(record.path, "metric"),
                 f"it is not known whether more `{metric}` is better",
                 hint,
+            )
+
+    def _delivered(self, record: Record, step: StepSpec) -> None:
+        """Notes a delivery of what the steps before it registered to an environment of another model."""
+        environment = self.project.environments.get(str(step.options.get("environment")))
+        if environment is None or record.has("version"):
+            return
+        needs = {name: each.needs for name, each in self.pipeline.steps.items()}
+        made = [
+            str(each.options.get("model") or self.project.mlflow.model)
+            for name, each in self.pipeline.steps.items()
+            if each.uses == "register" and reaches(needs, step.name, name)
+        ]
+        model = self.project.model_of(environment.name)
+        if made and not any(name == model or has_placeholder(name) for name in made):
+            self.reader.problem(
+                record.at("environment"),
+                join(record.path, "environment"),
+                f"`{environment.name}` serves the model `{model}`, and the steps before register `{made[0]}`",
+                f"add `model: {made[0]}` to the environment that is meant",
             )
 
     def _matrix(self, record: Record, step: StepSpec) -> frozenset[str]:

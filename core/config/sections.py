@@ -105,9 +105,8 @@ class MapOf:
                     if self.pattern == VARIABLE_NAME
                     else "letters, digits, `_`, `-` and `.`, at most 63"
                 )
-                reader.problem(
-                    name_node, join(key, name), f"`{shorten(name)}` cannot be the name of a {self.what}", hint
-                )
+                what = f"an {self.what}" if self.what[0] in "aeiou" else f"a {self.what}"
+                reader.problem(name_node, join(key, name), f"`{shorten(name)}` cannot be the name of {what}", hint)
                 continue
             read = self.kind.read(value, join(key, name), reader)
             if read is not INVALID:

@@ -10,35 +10,26 @@ from __future__ import annotations
 from .keys import common
 from .keys.alerts import ALERT, METRICS, NOTIFY
 from .keys.environments import ENVIRONMENT
+from .keys.evidence import EVIDENCE
 from .keys.gates import GATE
-from .keys.hosts import DOCKER, GIT, MLFLOW
+from .keys.hosts import DOCKER, GIT, MLFLOW, RAY
+from .keys.infra import INFRA
 from .keys.monitors import MONITOR
 from .keys.pipelines import PIPELINE
 from .keys.retain import RETAIN
 from .kinds import Integer, Text
-from .sections import VARIABLE_NAME, Chosen, Key, MapOf, Option, Section
-
-INFRA = Chosen(
-    "infra",
-    (
-        Option(
-            "terraform",
-            Section(
-                "infra", (Key("terraform", common.path, "directory of the Terraform configuration", required=True),)
-            ),
-        ),
-        Option(
-            "cloudformation",
-            Section("infra", (Key("cloudformation", common.path, "CloudFormation template", required=True),)),
-        ),
-    ),
-)
+from .sections import VARIABLE_NAME, Key, ListOf, MapOf, Section
 
 PROJECT = Section(
     "project",
     (
         Key("project", common.name, "the project's name", required=True),
         Key("env", MapOf(Text(empty=True), "variable", VARIABLE_NAME), "environment variables of all steps"),
+        Key(
+            "pass",
+            ListOf(Text(pattern=r"[A-Za-z_][A-Za-z0-9_]*\*?", what="a variable's name, or its beginning with a `*`")),
+            "variables of whoever starts a run that its steps get, too; HF_* is all that begin so",
+        ),
         Key(
             "nice",
             Integer(0, 19),
@@ -47,7 +38,9 @@ PROJECT = Section(
         Key("git", GIT, "the repository, and the host that it is on"),
         Key("mlflow", MLFLOW, "where models are tracked and registered"),
         Key("docker", DOCKER, "the engine for steps and images"),
+        Key("ray", RAY, "the Ray cluster for steps"),
         Key("retain", RETAIN, "how long what grows below .podium is kept"),
+        Key("evidence", EVIDENCE, "why a version serves: the project's own words, the key, the allowed signers"),
         Key("pipelines", MapOf(PIPELINE, "pipeline"), "named graphs of steps"),
         Key("gates", MapOf(GATE, "gate"), "checks that a version has to pass"),
         Key("environments", MapOf(ENVIRONMENT, "environment"), "where versions are served"),
@@ -55,9 +48,7 @@ PROJECT = Section(
         Key("alerts", MapOf(ALERT, "alert"), "rules over what monitors measure"),
         Key("notify", NOTIFY, "who is told of alerts"),
         Key("metrics", METRICS, "what the agent shows an existing Prometheus"),
-        Key(
-            "infra", MapOf(INFRA, "infrastructure"), "infrastructure described by other tools (nothing acts on it yet)"
-        ),
+        Key("infra", MapOf(INFRA, "infrastructure"), "infrastructure that Terraform or CloudFormation describes"),
     ),
     doc="A Podium project",
     extensions="x-",

@@ -182,6 +182,8 @@ class DriftDemo(Demo):
             if measurement is not None:
                 kind = EventKind.BAD if self.watch.beyond(measurement) else EventKind.DONE
                 yield DemoEvent(kind, f"  {monitor.name}: {self.watch.words(measurement)}")
+            if missing := self._told.without_value(monitor.name):
+                yield DemoEvent(EventKind.BAD, f"  {monitor.name}: {missing}")
         self.results.append(self._told.month_result())
 
     # The loop

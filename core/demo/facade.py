@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..domain.containers import Image
 from ..domain.delivery import CanaryStatus, EnvironmentStatus, Quarantined
+from ..domain.evidence.proof import Bundle, Proof
 from ..domain.models import Version
 from ..domain.monitoring import AlertEvent, AlertStatus, LoopEntry, Measurement, MonitorStatus
 from ..domain.plans import Plan
@@ -74,6 +76,13 @@ class _Ci(Protocol):
     def refresh(self) -> None: ...
 
 
+class _Evidence(Protocol):
+    def write_served(
+        self, environment: str, at: float | None, directory: Path | None, base: Path, *, key: Path | None = ...
+    ) -> Bundle: ...
+    def verify(self, path: Path) -> Proof: ...
+
+
 class _Project(Protocol):
     @property
     def config(self) -> Project: ...
@@ -102,6 +111,8 @@ class Facade(Protocol):
     def feedback(self) -> _Feedback: ...
     @cached_property
     def ci(self) -> _Ci: ...
+    @cached_property
+    def evidence(self) -> _Evidence: ...
     @cached_property
     def agent(self) -> _Agent: ...
     def close(self) -> None: ...

@@ -58,7 +58,7 @@ class HostDemo(Demo):
         self._forge = Forge(KIND, self._storage)
         self._forge.start()
         self._forge.make_repo(REPO)
-        made = make(self.directory, adapt=self._adapt, committed=self._push)
+        made = make(self.directory, adapt=self._adapt, committed=self._push, signed=True)
         self._push(made, "")
         return made
 

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 
 from ..domain.demo import DemoResult
 from ..domain.monitoring import AlertEvent, Measurement
+from ..domain.text.format import count
 from .days import SentDay
 
 
@@ -22,6 +23,8 @@ class Months:
         """Flights whose label has been sent, since the version that serves was delivered."""
         self.last: dict[str, Measurement] = {}
         """What each monitor measured last."""
+        self._evaluations: dict[tuple[int, str], list[Measurement]] = {}
+        """What each monitor measured in each month."""
         self._change = change
         self._day: date | None = None
         self._since_change = [0, 0]
@@ -68,6 +71,17 @@ class Months:
 
     def measured(self, found: Sequence[Measurement]) -> None:
         self.last.update({each.monitor: each for each in found})
+        for each in found:
+            self._evaluations.setdefault((self._month, each.monitor), []).append(each)
+
+    def without_value(self, monitor: str) -> str:
+        """Returns in words how often a monitor could not be measured this month, and why; empty if its last value is
+        missing, which is said by itself, or none is."""
+        found = self._evaluations.get((self._month, monitor), [])
+        missing = [each for each in found if each.value is None]
+        if not missing or found[-1].value is None:
+            return ""
+        return f"no value {len(missing)} of {count(len(found), 'time')}: {missing[-1].message}"
 
     def rang(self, event: AlertEvent) -> bool:
         """Notes that an alert began to fire today; tells whether it is the first time."""

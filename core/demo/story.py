@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 POLL_INTERVAL = 0.05
 PIPELINE = "release"
 ENVIRONMENT = "production"
+EVIDENCE = "evidence"
 REQUEST_RATE = 50.0  # requests a second
 NOTICE_TIMEOUT = 20.0
 SWITCH_TIMEOUT = 60.0
@@ -79,6 +80,7 @@ class Demo:
         yield from self._better()
         yield from self._worse()
         yield from self._back_and_forth()
+        yield from self._evidence()
         self.results.append(DemoResult("the whole demonstration", "done", time.monotonic() - began))
 
     def _make(self) -> DemoRepository:
@@ -86,7 +88,7 @@ class Demo:
 
         possible(self.directory)
         binary()
-        return make(self.directory)
+        return make(self.directory, signed=True)
 
     def _begin(self) -> Iterator[DemoEvent]:
         yield DemoEvent(EventKind.CHAPTER, "A project", str(self.directory))
@@ -166,6 +168,21 @@ class Demo:
             )
             self.cockpit.models.lift_quarantine(newer, why="it was only shown")
         yield from self._switch(How.PROMOTE, newer, "forward again")
+
+    def _evidence(self) -> Iterator[DemoEvent]:
+        """Writes why the version serves, in files for others, and has them checked."""
+        place = self.directory / EVIDENCE
+        made = self.cockpit.evidence.write_served(ENVIRONMENT, None, place, self.directory)
+        yield DemoEvent(EventKind.CHAPTER, "Why it serves, for others to check")
+        yield DemoEvent(EventKind.DONE, f"everything that is recorded of version {made.version}: {place}/evidence.html")
+        if made.unsigned:
+            yield DemoEvent(EventKind.DONE, f"not signed: {made.unsigned}")
+            return
+        proof = self.cockpit.evidence.verify(place)
+        if not proof.good:
+            hint = f"podium -C {self.directory} evidence verify {EVIDENCE}"
+            raise RunFailed(f"the evidence is not what was signed: {proof.problems[0]}", hint=hint)
+        yield DemoEvent(EventKind.DONE, "signed by a key of this account's own, and verified", proof.signer)
 
     def _switch(self, how: How, version: int, why: str) -> Iterator[DemoEvent]:
         verb = "rollback" if how is How.ROLLBACK else "promotion"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
@@ -63,14 +64,15 @@ def needs(
     proposals: Iterable[LoopEntry] = (),
     agent: AgentStatus | None,
     versions: Iterable[Version],
-    verdicts: Mapping[int, Sequence[VersionVerdict]] | None = None,
+    verdicts: Mapping[tuple[str, int], Sequence[VersionVerdict]] | None = None,
     now: float,
     snapshots: Iterable[EngineSnapshot] = (),
     problems: Sequence[str] = (),
     removed: Mapping[str, int] | None = None,
 ) -> list[Need]:
     """Returns everything that needs a person's attention, the most urgent first. `runs` have to be sorted newest
-    first; `verdicts` are those about each of the versions, the last word first. `problems` are those of podium.yaml;
+    first; `verdicts` are those about each of the versions, by model and number, the last word
+    first. `problems` are those of podium.yaml;
     `removed` counts the replicas of environments that it has no more."""
     runs, environments = list(runs), list(environments)
     found: list[Need] = [*_of_config(problems, removed or {})]
@@ -82,7 +84,7 @@ def needs(
     found += _of_proposals(proposals)
     found += _of_agent(agent, now)
     found += _of_troubles(agent, {need.environment for need in found if need.reason in (Reason.ENGINE, Reason.DOWN)})
-    found += _of_versions(versions, verdicts or {}, _under_way(runs, environments))
+    found += _of_versions(versions, verdicts or {}, _under_way(runs, environments), environments)
     return sorted(found, key=lambda need: need.urgency)
 
 
@@ -103,7 +105,7 @@ def _of_environment(status: EnvironmentStatus, agent: AgentStatus | None, now: f
         yield Need(1, Reason.DIFFERENCE, name, difference.words, f"podium repair -e {name}", environment=name)
     canary = status.canary
     if canary is not None and canary.state is not CanaryState.RUNNING:
-        urgency = 1 if canary.state is CanaryState.INCONCLUSIVE else 2
+        urgency = 1 if canary.state.waits else 2
         command = f"podium resume -e {name}"
         yield Need(urgency, Reason.CANARY, name, canary.headline(now), command, name, canary.run_id, canary.version)
 
@@ -185,31 +187,49 @@ def _of_troubles(agent: AgentStatus | None, told: Collection[str]) -> Iterator[N
 class _UnderWay(Frozen):
     """What goes on already: the versions that are being brought somewhere, and the runs that are not over."""
 
-    versions: frozenset[int]
+    versions: frozenset[tuple[str, int]]
+    """By model and number; the model is empty where it is not known."""
     runs: frozenset[int]
 
 
 def _under_way(runs: Sequence[Run], environments: Sequence[EnvironmentStatus]) -> _UnderWay:
     going = [run for run in runs if not run.state.finished]
-    named = {str(run.params.get("version", "")) for run in going if run.kind in set(How)}
-    canaries = {each.version for status in environments for each in (status.canary, status.rollout) if each is not None}
-    return _UnderWay(
-        frozenset({int(text) for text in named if text.isdecimal()} | canaries), frozenset(run.id for run in going)
-    )
+    models = {status.name: status.model for status in environments}
+    changes = [run.params for run in going if run.kind in set(How)]
+    named = {(models.get(str(each.get("environment", "")), ""), str(each.get("version", ""))) for each in changes}
+    found = {(model, int(text)) for model, text in named if text.isdecimal()}
+    found |= {
+        (status.model, each.version)
+        for status in environments
+        for each in (status.canary, status.rollout)
+        if each is not None
+    }
+    return _UnderWay(frozenset(found), frozenset(run.id for run in going))
 
 
 def _of_versions(
-    versions: Iterable[Version], verdicts: Mapping[int, Sequence[VersionVerdict]], under_way: _UnderWay
+    versions: Iterable[Version],
+    verdicts: Mapping[tuple[str, int], Sequence[VersionVerdict]],
+    under_way: _UnderWay,
+    environments: Sequence[EnvironmentStatus],
 ) -> Iterator[Need]:
-    """Yields the challenger, if nothing speaks against it and nobody brings it anywhere yet: the run that made it may
-    do that itself, or wait for somebody to let it."""
+    """Yields the challenger of each model, if nothing speaks against it and nobody brings it anywhere yet: the run that
+    made it may do that itself, or wait for somebody to let it."""
+    several = len({status.model for status in environments}) > 1
     for version in versions:
-        if version.version in under_way.versions or version.run_id in under_way.runs:
+        going = {(version.model, version.version), ("", version.version)}
+        if going & under_way.versions or version.run_id in under_way.runs:
             continue
-        met = verdicts.get(version.version, ())
+        met = verdicts.get((version.model, version.version), ())
         if quarantine_of(met) is not None or taken_back(met) is not None:
             continue
         if CHALLENGER in version.aliases and CHAMPION not in version.aliases and version.verdict == "pass":
             words, command = "challenger passed its gate", f"podium promote {version.version}"
-            yield Need(4, Reason.CHALLENGER, f"v{version.version}", words, command, version=version.version)
-            return
+            if not several:
+                yield Need(4, Reason.CHALLENGER, f"v{version.version}", words, command, version=version.version)
+                continue
+            named = f"{version.model} v{version.version}"
+            for status in environments:
+                if status.carries and status.model == version.model:
+                    full = f"{command} -e {shlex.quote(status.name)}"
+                    yield Need(4, Reason.CHALLENGER, named, words, full, status.name, version=version.version)

@@ -34,6 +34,10 @@ class ExecutorCapabilities(Frozen):
     """Its steps are plain processes of this machine: nothing of the executor belongs in a step's key, and a run whose
     steps are all cached never starts it."""
 
+    elsewhere: bool = False
+    """Its steps run on other machines, which decide what runs when: they claim nothing of this one, get the variables
+    of steps in containers, and may have `resources` and `runtime_env`."""
+
     survives_worker: bool = False
     """A step goes on when its worker is killed, and the next worker takes it over instead of starting it again."""
 
@@ -42,4 +46,12 @@ class StepCapabilities(Frozen):
     """The capabilities of a built-in step; another package's function has them as its attribute `capabilities`."""
 
     delivers: bool = False
-    """It changes what serves, and may start it: it is not slowed in favour of that, as other steps are."""
+    """It changes what serves, and may start it: it is not slowed in favour of that, as other steps are, and waits for
+    nobody's CPU."""
+
+    asks: str = ""
+    """`module:function` that says, just before the step starts and by what earlier steps have found, why a person has
+    to approve it; it returns an empty text if none has to."""
+
+    parallel: bool = False
+    """Its option `parallel` says how many CPUs it uses, all of them without it."""

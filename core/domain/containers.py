@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, field
 from typing import TYPE_CHECKING
 
+from .engines.places import joined
 from .frozen import Frozen
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class UnneededImage(Frozen):
     """The size of all its layers in bytes; removing the image frees less if others share them."""
     why: str
     """Why nothing needs it, in a few words."""
+    model: str = ""
+    """The registered model; empty for an image that holds only dependencies."""
 
 
 def written_unneeded(images: Iterable[UnneededImage]) -> str:
@@ -102,6 +105,19 @@ class Container(Frozen):
     """Podium's own labels."""
     networks: tuple[str, ...] = ()
     """The names of the networks that it is connected to."""
+    host: str = ""
+    """The host whose engine runs it, where an environment has several."""
+
+    @property
+    def called(self) -> str:
+        """Returns by which name its log and what it uses are kept: its replica's, else its own, with its host where
+        there are several, since each of them has one of that name."""
+        return self.replica or (f"{self.name}-{self.host}" if self.host else self.name)
+
+    @property
+    def place(self) -> str:
+        """Returns its address, with its host where there are several, as that of a replica's row."""
+        return joined(self.host, self.address)
 
     def why_not_restart(self) -> str:
         """Returns why it cannot be restarted; empty if it can."""

@@ -7,6 +7,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from .engines.places import split
 from .frozen import Frozen
 from .text import format as fmt
 
@@ -102,7 +103,7 @@ class Replica(Frozen):
     slot: str
     """Its server name in the proxy."""
     port: int
-    """The proxy reaches it at `address`:`port`."""
+    """The proxy reaches it at `address`:`port`, unless it listens on a Unix socket."""
     state: ReplicaState
     pid: int | None = None
     """None for a container."""
@@ -115,10 +116,32 @@ class Replica(Frozen):
     """The digest of the model that it loaded."""
     message: str = ""
     address: str = "127.0.0.1"
+    """An IP address, or the path of a Unix socket; `HOST/ADDRESS` where the environment has several hosts."""
     container: str = ""
     """The container's id on the engine; empty for a process."""
     image: str = ""
     """The image's id on the engine; empty for a process."""
+
+    @property
+    def socket(self) -> str:
+        """Returns the path of the Unix socket that it listens on; empty if it listens on a port."""
+        return self.address if self.address.startswith("/") else ""
+
+    @property
+    def place(self) -> str:
+        """Returns where it listens, for people."""
+        return self.socket or f"{self.address}:{self.port}"
+
+    @property
+    def host(self) -> str:
+        """Returns the host that it runs on, where an environment has several; empty where it has one, and before it was
+        started."""
+        return split(self.address)[0]
+
+    @property
+    def inside(self) -> str:
+        """Returns its address as its own host knows it."""
+        return split(self.address)[1]
 
     @property
     def number(self) -> int:
@@ -127,11 +150,21 @@ class Replica(Frozen):
 
 
 class CanaryState(StrEnum):
-    """The state of a canary. INCONCLUSIVE waits for a person to resume, send all traffic, or abort."""
+    """The state of a canary. INCONCLUSIVE waits for a person to resume, send all traffic, or abort; so does ASKS, whose
+    analysis has failed, and which goes back if nobody answers in time."""
 
     RUNNING = "running"
     PAUSED = "paused"
     INCONCLUSIVE = "inconclusive"
+    ASKS = "asks"
+
+    @property
+    def waits(self) -> bool:
+        """Tells whether it waits for a person's decision."""
+        return self in (CanaryState.INCONCLUSIVE, CanaryState.ASKS)
+
+
+_BRIEF = {CanaryState.PAUSED: "paused", CanaryState.INCONCLUSIVE: "waits", CanaryState.ASKS: "asks"}
 
 
 class CanaryStatus(Frozen):
@@ -151,7 +184,7 @@ class CanaryStatus(Frozen):
     since: float
     """When the stage began."""
     until: float | None
-    """When the stage will be judged; None while it is paused or waits."""
+    """When the stage will be judged, or goes back unless a person has answered; None while it is paused or waits."""
     results: tuple[CheckResult, ...] = ()
     """The analysis of this stage so far."""
     verdict: Verdict | None = None
@@ -161,8 +194,9 @@ class CanaryStatus(Frozen):
     run_id: int | None = None
 
     def seconds_left(self, now: float) -> float | None:
-        """Returns the seconds until the stage is judged; None while it is paused or waits for a person."""
-        if self.until is None or self.state is not CanaryState.RUNNING:
+        """Returns the seconds until the stage is judged, or until a person has to have answered; None while it is
+        paused, or waits without an end."""
+        if self.until is None or self.state not in (CanaryState.RUNNING, CanaryState.ASKS):
             return None
         return max(0.0, self.until - now)
 
@@ -174,12 +208,15 @@ class CanaryStatus(Frozen):
         if self.state is CanaryState.PAUSED:
             return f"canary v{self.version} paused at {self.share} %"
         seconds = self.seconds_left(now)
+        if self.state is CanaryState.ASKS:
+            within = "" if seconds is None else f" within {fmt.duration(seconds)}"
+            return f"{place} has failed and asks a person{within}"
         return place if seconds is None else f"{place}, {fmt.duration(seconds)} left"
 
     @property
     def brief(self) -> str:
         """Returns the same for a table's cell, without anything that changes with the time."""
-        words = {CanaryState.PAUSED: "paused", CanaryState.INCONCLUSIVE: "waits"}.get(self.state)
+        words = _BRIEF.get(self.state)
         return f"v{self.version} {self.share} % {words}" if words else f"canary v{self.version} {self.share} %"
 
     @property
@@ -191,7 +228,7 @@ class CanaryStatus(Frozen):
         """Returns why the request cannot be made now; empty if it can."""
         if request is CanaryRequest.PAUSE and self.state is CanaryState.PAUSED:
             return f"the canary in {self.environment} is already paused: {self.message}"
-        if request is CanaryRequest.PAUSE and self.state is CanaryState.INCONCLUSIVE:
+        if request is CanaryRequest.PAUSE and self.state.waits:
             return f"the canary in {self.environment} is already waiting for a decision: resume or abort it"
         if request is CanaryRequest.RESUME and self.state is CanaryState.RUNNING:
             return f"the canary in {self.environment} is not paused"
@@ -245,6 +282,7 @@ _OF_CANARY = {
     CanaryState.RUNNING: Condition.CANARY,
     CanaryState.PAUSED: Condition.PAUSED,
     CanaryState.INCONCLUSIVE: Condition.WAITING,
+    CanaryState.ASKS: Condition.WAITING,
 }
 
 
@@ -287,6 +325,8 @@ class EnvironmentStatus(Frozen):
     """Version -> its share (0..1) of the requests that are answered now, the largest first."""
     rollout: RolloutUnderWay | None = None
     """The rollout that holds the environment; None without one."""
+    model: str = ""
+    """The registered model whose versions it serves."""
 
     @property
     def answers(self) -> Mapping[int, float]:

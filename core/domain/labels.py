@@ -62,11 +62,13 @@ class AddedLabels(Frozen):
     late: int = 0
     """Came after their request was forgotten."""
     unknown: int = 0
-    """Have no request so far."""
+    """Found no request for as long as they waited."""
     refused: int = 0
     """Are no labels: without a value, too large, or not one for each row."""
     skipped: int = 0
     """Rows of a table without a label, which say nothing; of clients there are none."""
+    waiting: int = 0
+    """Have no request so far, and wait for one."""
 
     def plus(self, other: AddedLabels) -> AddedLabels:
         return AddedLabels(
@@ -77,6 +79,7 @@ class AddedLabels(Frozen):
             self.unknown + other.unknown,
             self.refused + other.refused,
             self.skipped + other.skipped,
+            self.waiting + other.waiting,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import field
@@ -98,21 +99,6 @@ class MetricPoint(Frozen):
     value: float
 
 
-class ComparedRow(Frozen):
-    """One line of a comparison: `kind` is `verdict`, `metric`, `param` or `tag`; there is one value per compared
-    version, None if a version has none."""
-
-    kind: str
-    name: str
-    values: tuple[str | float | None, ...]
-    differs: bool
-
-
-class Comparison(Frozen):
-    versions: tuple[Version, ...]
-    rows: tuple[ComparedRow, ...]
-
-
 class Lineage(Frozen):
     """commit ↔ run ↔ MLflow run ↔ version ↔ digest ↔ image ↔ replicas ↔ traffic share, for one version in one
     environment (or in none)."""
@@ -138,3 +124,43 @@ class Lineage(Frozen):
     """What the version met on its way, the last word first."""
     learned: LearnedFrom | None = None
     """The rows of requests that the version learned from; None where no step wrote any."""
+
+
+class ScoreRequest(Frozen):
+    """A scoring as a person asks for it."""
+
+    source: str
+    """The file or directory, as an absolute path."""
+
+    output: str
+    """The directory of the predictions, likewise."""
+
+    environment: str = ""
+    """The environment whose version predicts."""
+
+    version: int | None = None
+    """The version that predicts; None for what the environment serves, or the champion."""
+
+    parallel: int | None = None
+    """How many parts are predicted at once; None for as many as there are CPUs."""
+
+    keep: tuple[str, ...] = ()
+    """The columns to write beside the predictions; none for all."""
+
+    part_rows: int | None = None
+    """How many rows a part has; None for what the file's size says."""
+
+    model: str = ""
+    """The registered model; empty for the environment's, or the project's."""
+
+    def parameters(self) -> dict[str, str]:
+        """Returns the run's parameters."""
+        given = {"version": self.version, "parallel": self.parallel, "part_rows": self.part_rows}
+        return {
+            "input": self.source,
+            "output": self.output,
+            "environment": self.environment,
+            **({"model": self.model} if self.model else {}),
+            **{name: str(value) for name, value in given.items() if value is not None},
+            **({"keep": json.dumps(self.keep)} if self.keep else {}),
+        }

@@ -8,7 +8,6 @@ from enum import StrEnum
 
 from .frozen import Frozen
 from .text import format as fmt
-from .text import one_line
 
 
 class MonitorKind(StrEnum):
@@ -29,6 +28,8 @@ class MonitorKind(StrEnum):
     """The age of the model or of its data, in seconds."""
     LABELS = "labels"
     """The share of requests that have a label, or the time that labels take."""
+    INFRA = "infra"
+    """How many resources of infrastructure differ from what was applied."""
 
 
 class Histogram(Frozen):
@@ -280,15 +281,6 @@ class Ring(Frozen):
     how: str
     text: str
 
-    @property
-    def sequence(self) -> str:
-        """Returns what is written to the terminal. A multiplexer passes the bell on and drops a notification that it
-        does not know, so a notification has a bell too; the text can hold nothing that steers a terminal."""
-        if self.how != "osc9":
-            return "\a"
-        text = one_line(self.text)[:200]
-        return f"\x1b]9;{text}\x1b\\\a"
-
 
 # What an alert may do with a pipeline that it starts.
 LOOP_MODES = ("propose", "run", "deliver")
@@ -346,8 +338,10 @@ class LabelCounts(Frozen):
     contradictory: int
     """Labels that said something else than an earlier one; the first one counts."""
     unknown: int
-    """Labels of requests that were never seen."""
+    """Labels that found no request for as long as they waited."""
     refused: int
     """Labels that were not taken: of a client that sent too many, or not of the table's form."""
     delay: float | None = None
     """The median time from a request to its label, in seconds."""
+    waiting: int = 0
+    """Labels that have no request so far, and wait for one."""

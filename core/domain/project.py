@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotFound
+from ..errors import NotFound, Refused
 from .access.clients import Auth, ClientLimits, Tls
 from .access.proof import Proof
 from .access.roles import Roles
+from .evidence.settings import Evidence
 from .frozen import Frozen
+from .infra.settings import Infra as Infra
 from .monitoring import MonitorKind
 
 if TYPE_CHECKING:
@@ -106,10 +108,52 @@ class Mlflow(Frozen):
     artifacts: str = ""
     variables: tuple[str, ...] = ()
     named: bool = False
+    registry_uri: str = ""
+    """Where models and their versions are, as `tracking_uri`; empty for the same store as the runs."""
+    registry_variables: tuple[str, ...] = ()
+    registry_named: bool = False
 
     @property
     def embedded(self) -> bool:
         return not self.tracking_uri.startswith(("http://", "https://"))
+
+    @property
+    def registry(self) -> Mlflow:
+        """Returns the store of models and versions, which mostly is that of the runs too."""
+        if not self.registry_uri:
+            return self
+        return replace(
+            self,
+            tracking_uri=self.registry_uri,
+            variables=self.registry_variables,
+            named=self.registry_named,
+            registry_uri="",
+            registry_variables=(),
+        )
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Returns the addresses: where runs are, and models where that is another."""
+        return tuple(filter(None, (self.tracking_uri, self.registry_uri)))
+
+    @property
+    def by_client(self) -> bool:
+        """Tells whether runs or models are in a store without a server, which MLflow's own client opens: loading that
+        takes seconds."""
+        return self.embedded or self.registry.embedded
+
+
+class Ray(Frozen):
+    """The cluster for steps with `executor: ray`."""
+
+    address: str = ""
+    """The address of its dashboard."""
+    shared: bool = False
+    """Whether its nodes have the project's directory at the same path."""
+    trusted: bool = False
+    """Whether nobody else reaches it, so that secrets may be part of jobs."""
+    runtime_env: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What it installs for each job."""
 
 
 class Docker(Frozen):
@@ -193,6 +237,7 @@ class ContainerSpec(Frozen):
     build: str = ""
     cpus: float | None = None
     memory: int | None = None
+    gpus: tuple[str, ...] = ()
     network: bool = True
     alone: bool = False
     """Whether it gets the run's directory and nothing else: neither git's directory nor the MLflow store."""
@@ -211,6 +256,10 @@ class Approvers(Frozen):
     """Whether the commit's author, and who started the run by hand, may be one."""
     proof: Proof = Proof.ACCOUNT
     """What counts as an account: with HOST only one that the Git host has proved."""
+
+
+# In `gpus` of a step: one that is free.
+ANY = "any"
 
 
 class StepSpec(Frozen):
@@ -248,6 +297,13 @@ class StepSpec(Frozen):
     """The CPUs that it may use; None for all."""
     memory: int | None = None
     """The memory that it may use, in bytes; None for all."""
+    gpus: tuple[str, ...] = ()
+    """The GPUs that it may see, by number or id; `any` stands for a free one, `none` alone for no one, empty for
+    all (in a container: none)."""
+    resources: Mapping[str, float] = field(default_factory=dict[str, float])
+    """What else it needs, of a cluster's own kinds."""
+    runtime_env: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What a cluster installs for it."""
     container: ContainerSpec | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The built-in's own keys (`metric`, `goal`, `gate`, `environment`, …), already checked against its table."""
@@ -315,6 +371,10 @@ class Check(Frozen):
     """What `fairness` measures between the slices: one of FAIRNESS (domain/gates/checks.py)."""
     load: LoadCheck | None = None
     """What is sent by `load`, and what has to hold."""
+    cpus: float | None = None
+    """The CPUs that the process of a function of the project's own may use; None for all."""
+    memory: int | None = None
+    """The memory that it may use, in bytes; None for all."""
     line: int = 0
 
 
@@ -378,6 +438,10 @@ class Strategy(Frozen):
     analysis: tuple[AnalysisRule, ...] = field(default=(), metadata={"section": AnalysisRule})
     quarantine_failed_canary: bool = True
     """Whether a version that its canary's analysis takes back is quarantined, as after a rollback."""
+    on_fail: str = "abort"
+    """What a canary does whose analysis fails: `abort` takes it back, `ask` keeps its share and asks a person."""
+    answer_within: float = 3600.0
+    """How many seconds a person has for the answer; then it is taken back."""
 
 
 class Batch(Frozen):
@@ -396,6 +460,8 @@ class RequestBounds(Frozen):
 
     body: int = 16 << 20
     """Bytes."""
+    values: int = 1_000_000
+    """Values: cells of tables, elements of arrays, members of objects."""
     headers: float = 10.0
     """Seconds until its headers have arrived."""
     arrival: float = 30.0
@@ -420,17 +486,52 @@ class Feedback(Frozen):
         return bool(self.tokens or self.token_file)
 
 
+_LAST_PORT = 65535
+
+
+class ServingHost(Frozen):
+    """One of several machines that serve an environment."""
+
+    engine: str
+    """The address of its engine, as in `Docker`."""
+    address: str = ""
+    """Where the other hosts reach it; empty for the machine of `engine`."""
+
+    @property
+    def name(self) -> str:
+        """Returns what it is called: where the others reach it."""
+        from urllib.parse import urlsplit
+
+        return self.address or urlsplit(self.engine).hostname or self.engine
+
+
 class Environment(Frozen):
     """An environment: a place where versions are served."""
 
     name: str
+    model: str = ""
+    """The registered model whose versions it serves; empty for the project's (`Project.model_of`)."""
     driver: str = "process"
     port: int = 5100
     bind: str = "127.0.0.1"
     host: str = ""
     """As in `Docker`; empty for the same engine. Only for the docker driver."""
+    hosts: tuple[ServingHost, ...] = ()
+    """The machines that serve it together; empty for one (`host`). Only for the docker driver."""
+    trusted_network: bool = False
+    """Whether the hosts talk to each other without TLS."""
+    peer_port: int = 0
+    """The port at which hosts take each other's requests; 0 for `port` + 1000."""
+    replace: float | None = None
+    """Seconds after which the replicas of a host that does not answer are started elsewhere; None for never."""
+    stale: str = "refuse"
+    """What a host does that was cut off for longer than `lease`: refuse (answer 503), or serve what it knows."""
+    lease: float = 30.0
+    """Seconds that a host answers after the agent last reached it."""
     replicas: int = 1
     protected: bool = False
+    verify: str = "off"
+    """`required`: only what an allowed signer has signed is served."""
     keep: int = 1
     """How many earlier versions stay warm."""
     keep_stopped: int = 3
@@ -465,7 +566,31 @@ class Environment(Frozen):
     """Who may change it."""
     health_timeout: float = 60.0
     """Seconds."""
+    awaits: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Keys whose values are outputs of infrastructure that are not known yet, as podium.yaml writes them. Until they
+    are, nothing can be done with it."""
+    unusable: str = ""
+    """What is wrong with an output that is known; empty if nothing is."""
     line: int = 0
+
+    @property
+    def verified(self) -> bool:
+        """Tells whether only what an allowed signer has signed is served."""
+        return self.verify == "required"
+
+    def why_not_usable(self) -> tuple[str, str]:
+        """Returns why nothing can be done with it yet, and what to do about it; empty texts if it can be used."""
+        if self.unusable:
+            return f"{self.name} cannot be used: {self.unusable}", "correct the output, and apply it again"
+        if self.awaits:
+            wanted = ", ".join(f"{key}: {text}" for key, text in self.awaits.items())
+            return f"{self.name} needs what is not known yet ({wanted})", "podium infra apply makes it"
+        return "", ""
+
+    @property
+    def between(self) -> int:
+        """Returns the port at which its hosts take each other's requests."""
+        return self.peer_port or (self.port + 1000 if self.port <= _LAST_PORT - 1000 else self.port - 1000)
 
     def url(self, address: str) -> str:
         """Returns the URL for clients; `address` is that of the machine that serves, which a certificate names."""
@@ -593,13 +718,6 @@ class Metrics(Frozen):
     """The bearer token that is asked for; empty for none."""
 
 
-class Infra(Frozen):
-    name: str
-    kind: str
-    path: str
-    line: int = 0
-
-
 _DAY = 86400.0
 
 
@@ -659,10 +777,14 @@ class Project(Frozen):
     alerts: Mapping[str, AlertRule] = field(metadata={"sections": AlertRule})
     infra: Mapping[str, Infra] = field(metadata={"sections": Infra})
     docker: Docker = field(default=Docker(), metadata={"section": Docker})
+    ray: Ray = field(default=Ray(), metadata={"section": Ray})
     notify: Notify = field(default=Notify(), metadata={"section": Notify})
     metrics: Metrics = field(default=Metrics(), metadata={"section": Metrics})
     retain: Retain = field(default=Retain(), metadata={"section": Retain})
+    evidence: Evidence = field(default=Evidence(), metadata={"section": Evidence})
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    passed: tuple[str, ...] = field(default=(), metadata={"key": "pass"})
+    """Variables of the caller that steps get, too; one that ends with `*` is all that begin so."""
     nice: int = 10
     """How much lower the priority of steps is than that of what serves, 0 to 19, as nice(1) counts."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -675,10 +797,53 @@ class Project(Frozen):
     def state(self) -> Path:
         return self.home / ".podium"
 
+    def passes(self, variable: str) -> bool:
+        """Tells whether steps get a variable of the caller because `pass` names it."""
+        return any(variable == name or (name[-1:] == "*" and variable.startswith(name[:-1])) for name in self.passed)
+
+    def model_of(self, environment: str) -> str:
+        """Returns the registered model whose versions an environment serves by podium.yaml; for one that the file does
+        not have (any more) the project's."""
+        found = self.environments.get(environment)
+        return (found.model if found is not None else "") or self.mlflow.model
+
+    @property
+    def served_models(self) -> tuple[str, ...]:
+        """Returns the models that environments serve, each once and the project's first, which is there in any
+        case."""
+        return tuple(dict.fromkeys((self.mlflow.model, *map(self.model_of, self.environments))))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Returns the registered models that the file names, each once and the project's first."""
+        named = [*self.served_models]
+        for pipeline in self.pipelines.values():
+            named += self.models_made_by(pipeline)
+        return tuple(dict.fromkeys(named))
+
+    def version(self, model: str, number: int) -> str:
+        """Returns how people are told of a version: with its model where the file names several."""
+        return f"v{number}" if self.models == (model,) else f"{model} v{number}"
+
+    def models_made_by(self, pipeline: Pipeline) -> tuple[str, ...]:
+        """Returns the models that the steps of a pipeline register; one whose name is only known when it runs is left
+        out."""
+        steps = (step for step in pipeline.steps.values() if step.uses == "register")
+        names = (str(step.options.get("model") or self.mlflow.model) for step in steps)
+        return tuple(dict.fromkeys(name for name in names if "${{" not in name))
+
+    def models_of(self, pipeline: Pipeline) -> tuple[str, ...]:
+        """Returns the models that a pipeline is about: those that it registers, else the project's."""
+        return self.models_made_by(pipeline) or (self.mlflow.model,)
+
     def environment(self, name: str) -> Environment:
-        """Returns the environment of that name. Raises NotFound, listing the existing names, if there is none."""
+        """Returns the environment of that name. Raises NotFound, listing the existing names, if there is none; Refused
+        if it needs an output of infrastructure that is not known yet."""
         found = self.environments.get(name)
         if found is None:
             names = ", ".join(self.environments) or "none"
             raise NotFound(f"there is no environment {name!r}", hint=f"podium.yaml has: {names}")
+        message, hint = found.why_not_usable()
+        if message:
+            raise Refused(message, hint=hint)
         return found

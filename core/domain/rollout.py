@@ -57,6 +57,9 @@ class RolloutState(Frozen):
     canary: Mapping[str, Any] | None = None
     """The stage of a canary that is being watched, as `rollout/canary.py` writes it; None when none is."""
 
+    stages: tuple[Mapping[str, Any], ...] = ()
+    """The stages of the canary that are over: share, time, verdict, results, and how it went on. Kept for good."""
+
     given_up: str = ""
     """Why the rollout failed and could not be undone immediately; recovery undoes it later."""
 
@@ -77,6 +80,7 @@ class RolloutState(Frozen):
             traffic_seconds=_number(data.get("traffic_seconds")),
             aliases_before=_mapping(data.get("aliases")),
             canary=_mapping(data.get("canary")),
+            stages=_stages(data.get("stages")),
             given_up=str(data.get("given_up") or ""),
             unknown={key: value for key, value in data.items() if key not in _KEYS},
         )
@@ -97,18 +101,27 @@ class RolloutState(Frozen):
             "traffic_seconds": self.traffic_seconds,
             "aliases": None if self.aliases_before is None else dict(self.aliases_before),
             "canary": None if self.canary is None else dict(self.canary),
+            "stages": list(self.stages) or None,
             "given_up": self.given_up or None,
         }
         return {**self.unknown, **known, **{key: value for key, value in later.items() if value is not None}}
 
 
 _KEYS = frozenset(
-    ("weights", "new", "stopped", "proxy", "start_seconds", "share", "traffic_seconds", "aliases", "canary", "given_up")
+    (
+        *("weights", "new", "stopped", "proxy", "start_seconds", "share", "traffic_seconds", "aliases", "canary"),
+        *("stages", "given_up"),
+    )
 )
 
 
 def _mapping(value: object) -> dict[str, Any] | None:
     return dict(cast("dict[str, Any]", value)) if isinstance(value, dict) else None
+
+
+def _stages(value: object) -> tuple[Mapping[str, Any], ...]:
+    found = (_mapping(each) for each in cast("list[object]", value)) if isinstance(value, list) else ()
+    return tuple(each for each in found if each is not None)
 
 
 def _names(value: object) -> tuple[str, ...]:

@@ -58,6 +58,13 @@ class CommitVersion(Frozen):
     served: tuple[Served, ...] = ()
     quarantined: str = ""
     """Why no trigger may deploy it; empty if one may."""
+    model: str = ""
+    """Its registered model, where podium.yaml names several."""
+
+    @property
+    def name(self) -> str:
+        """Returns how it is called: `v3`, and with its model where there are several."""
+        return f"{self.model} v{self.version}".strip()
 
 
 class CiState(StrEnum):

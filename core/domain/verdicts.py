@@ -55,6 +55,24 @@ class CheckResult(Frozen):
     """The upper bound of the same interval."""
 
 
+class Confusion(Frozen):
+    """How many rows of each class were taken for which."""
+
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    """A row for each true class, with a count for each class that was answered."""
+
+
+class CalibrationBin(Frozen):
+    """Rows that were given about the same probability."""
+
+    predicted: float
+    """Their mean probability."""
+    observed: float
+    """The share of them that came true."""
+    rows: int
+
+
 class GateReport(Frozen):
     """The report of a gate about one candidate version."""
 
@@ -70,6 +88,12 @@ class GateReport(Frozen):
     data: str = ""
     rows: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    confusion: Confusion | None = None
+    """Of a classifier whose answers have labels; None in reports of earlier versions."""
+    calibration: tuple[CalibrationBin, ...] = ()
+    """Of a classifier whose answers have probabilities, by rising probability."""
+    data_digest: str = ""
+    """`sha256:…` of the file with the rows, or of all files of a directory; empty in reports of earlier versions."""
 
 
 # A ledger row's message says by its beginning how a canary was taken back; rows of earlier versions are read by it too.

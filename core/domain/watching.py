@@ -13,6 +13,8 @@ from .frozen import Frozen
 
 if TYPE_CHECKING:
     from .containers import EngineSnapshot
+    from .delivery import Deployment
+    from .evidence.anchors import Anchored
     from .runs import Run
 
 # Signals that every environment has. Units: requests/s, share 0..1, seconds, share of one core, bytes.
@@ -44,6 +46,26 @@ class Series(Frozen):
     @property
     def last(self) -> float | None:
         return self.values[-1] if self.values else None
+
+
+def share_of(version: int) -> str:
+    """Returns the signal that is a version's share of an environment's requests."""
+    return f"share:{version}"
+
+
+class LiveView(Frozen):
+    """An environment's signals over a stretch of time, and what happened in it. Times are seconds since the epoch."""
+
+    start: float
+    end: float
+    signals: Mapping[str, Series]
+    """By signal."""
+    shares: Mapping[int, Series]
+    """By version: its share of the requests, 0..1; only those that answered any."""
+    thresholds: Mapping[str, tuple[tuple[float, str], ...]]
+    """By signal: (value, the alert that fires beyond it)."""
+    deployments: tuple[Deployment, ...]
+    """What was deployed in it, the oldest first."""
 
 
 class Trouble(Frozen):
@@ -197,6 +219,8 @@ class AuditCheck(Frozen):
     """The digest of the last one. Kept elsewhere, it shows a chain that was computed anew."""
     problems: tuple[str, ...]
     """A sentence for each place where the chain is broken."""
+    anchored: Anchored | None = None
+    """What anchors outside of the journal say; None where there are none to be asked."""
 
     @property
     def intact(self) -> bool:

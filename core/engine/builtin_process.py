@@ -88,6 +88,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _carry_out(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    from ..config.infra.outputs import with_outputs
     from ..domain.project import Project
     from ..journal import Journal
 
@@ -96,6 +97,7 @@ def _carry_out(document: Mapping[str, Any]) -> Mapping[str, Any]:
         from ..config import load as load_project
 
         project = load_project(Path(document["root"]), home=Path(document["home"]))
+    project = with_outputs(project)  # an earlier step may have made what an environment waited for
     journal = Journal.open(project.state / "journal.db")
     upstream = {
         name: UpstreamStep(name, StepState(state), results, key, origin)

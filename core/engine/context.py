@@ -68,6 +68,20 @@ class StepContext:
             default,
         )
 
+    @property
+    def model(self) -> str:
+        """Returns the registered model that the step is about: its option's, else the one that an earlier step
+        reported, else the project's."""
+        return str(self.options.get("model") or self.upstream_result("model") or self.project.mlflow.model)
+
+    def upstream_version(self, model: str) -> Any:
+        """Returns the version of the model that the nearest earlier step which succeeded reported."""
+        for step in self.upstream.values():
+            of_it = step.state is StepState.SUCCEEDED and step.results.get("model", model) == model
+            if of_it and step.results.get("version") is not None:
+                return step.results["version"]
+        return None
+
     def close(self) -> None:
         if self._journal is not None:
             self._journal.close()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..domain.models import TAG_COMMIT, TAG_DIRTY, TAG_KEY, TAG_RUN, TAG_STEP
@@ -46,6 +46,7 @@ _MISSED = (
     "CONDA_PREFIX",
     "PYTHONPATH",
 )
+_GPUS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy"})
 
@@ -83,7 +84,7 @@ def not_passed_on(env: Mapping[str, str], source: Mapping[str, str] | None = Non
     names = [name for name in _MISSED if source.get(name) and name not in env]
     if not names:
         return ""
-    return f'not passed on: {", ".join(names)}; `env: {{{names[0]}: "${{{names[0]}}}"}}` in podium.yaml passes one on'
+    return f"not passed on: {', '.join(names)}; `pass: [{names[0]}]` in podium.yaml passes one on"
 
 
 def fixed(project: Project, run: Run, *, contained: bool = False) -> dict[str, str]:
@@ -91,6 +92,7 @@ def fixed(project: Project, run: Run, *, contained: bool = False) -> dict[str, s
     containers."""
     return {
         **(inherited_by_containers() if contained else inherited()),
+        **passed(project),
         **_artifact_root(project),
         **project.env,
         "PODIUM_RUN": str(run.id),
@@ -98,11 +100,25 @@ def fixed(project: Project, run: Run, *, contained: bool = False) -> dict[str, s
         "PODIUM_ROOT": run.workspace or str(project.root),
         "PODIUM_HOME": str(project.home),
         "MLFLOW_TRACKING_URI": project.mlflow.tracking_uri,
+        **({"MLFLOW_REGISTRY_URI": project.mlflow.registry_uri} if project.mlflow.registry_uri else {}),
         "MLFLOW_EXPERIMENT_NAME": project.mlflow.experiment,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "GIT_TERMINAL_PROMPT": "0",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def passed(project: Project, source: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Returns the caller's variables that `pass` of podium.yaml names."""
+    source = os.environ if source is None else source
+    return {name: value for name, value in source.items() if project.passes(name)}
+
+
+def gpus(chosen: Sequence[str]) -> dict[str, str]:
+    """Returns what has a process on this machine see these GPUs alone."""
+    if not chosen:
+        return {}
+    return dict.fromkeys(_GPUS, "" if "none" in chosen else ",".join(chosen))
 
 
 def _artifact_root(project: Project) -> dict[str, str]:

@@ -10,7 +10,7 @@ import difflib
 import heapq
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..config.expressions import ShellCommand, render, shell_command
@@ -192,24 +192,44 @@ def _plan(
     )
 
 
+@dataclass(slots=True)
+class Alike:
+    """Steps that need the same, as the cells of one step do; they are counted as one, so that a thousand cells which
+    need a thousand others are no million."""
+
+    missing: int
+    """How many of these needs are still to come."""
+    members: list[PlannedStep]
+
+
+def dependents(planned: Sequence[PlannedStep]) -> dict[str, list[Alike]]:
+    """Returns who needs each step, by its name."""
+    groups: dict[int, Alike] = {}
+    found: dict[str, list[Alike]] = {step.name: [] for step in planned}
+    for step in planned:
+        # One object for all cells of a step (`build`); steps that are alike in two groups are only counted twice.
+        group = groups.get(id(step.needs))
+        if group is None:
+            group = groups[id(step.needs)] = Alike(len(step.needs), [])
+            for need in step.needs:
+                found[need].append(group)
+        group.members.append(step)
+    return found
+
+
 def _ordered(planned: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
     place = {step.name: index for index, step in enumerate(planned)}
-    missing = {step.name: len(step.needs) for step in planned}
-    dependents: dict[str, list[int]] = {step.name: [] for step in planned}
-    for index, step in enumerate(planned):
-        for need in step.needs:
-            dependents[need].append(index)
-    ready = [place[name] for name, count in missing.items() if not count]
-    heapq.heapify(ready)
+    who = dependents(planned)
+    ready = [index for index, step in enumerate(planned) if not step.needs]
     order: list[PlannedStep] = []
     while ready:
         step = planned[heapq.heappop(ready)]
         order.append(step)
-        for index in dependents[step.name]:
-            name = planned[index].name
-            missing[name] -= 1
-            if not missing[name]:
-                heapq.heappush(ready, index)
+        for group in who[step.name]:
+            group.missing -= 1
+            if not group.missing:
+                for each in group.members:
+                    heapq.heappush(ready, place[each.name])
     if len(order) < len(planned):
         done = {step.name for step in order}
         loop = _loop({step.name: step for step in planned if step.name not in done})

@@ -27,6 +27,11 @@ def step_log(state: Path, run_id: int, step: str) -> Path:
     return run_directory(state, run_id) / f"{safe_name(step)}.log"
 
 
+def step_parts(state: Path, run_id: int, step: str) -> Path:
+    """Returns the file that says what the key of a step was made from."""
+    return run_directory(state, run_id) / f"{safe_name(step)}.key.json"
+
+
 def worker_log(state: Path, run_id: int) -> Path:
     """Returns the path of the worker's own messages."""
     return run_directory(state, run_id) / "worker.log"

@@ -43,10 +43,12 @@ def ensure(project: Project, environment: str, role: Role, people: Sequence[Appr
         raise Refused(message, hint=hint)
 
 
-def ensure_everywhere(project: Project, role: Role) -> None:
-    """Raises Refused where this process's account lacks the role in any environment."""
+def ensure_everywhere(project: Project, role: Role, model: str | None = None) -> None:
+    """Raises Refused where this process's account lacks the role in any environment, or in any that serves the
+    model."""
     for name in project.environments:
-        ensure(project, name, role)
+        if model in (None, project.model_of(name)):
+            ensure(project, name, role)
 
 
 def behind(project: Project, journal: Journal, run: Run, step: str, now: float) -> list[Approver]:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..domain.project import Project
+from ..identity.account import expanded
 
 _MOST_BYTES = 64 << 10
 
@@ -28,6 +29,6 @@ def _each(project: Project) -> Iterator[str]:
 
 def _read(home: Path, path: str) -> str:
     if path:
-        with suppress(OSError, UnicodeDecodeError), (home / Path(path).expanduser()).open("rb") as file:
+        with suppress(OSError, UnicodeDecodeError), (home / expanded(path)).open("rb") as file:
             return file.read(_MOST_BYTES).decode().strip()
     return ""

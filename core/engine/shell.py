@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..domain.engines.shells import LocalShell
 from ..domain.project import Project
 from ..domain.runs import Run, Step, StepState
-from ..domain.shells import LocalShell
 from ..errors import NotFound, Refused, UsageError
 from ..journal import Journal
 from . import environment, paths
@@ -17,7 +17,7 @@ from .orphans import SHELL_MARK
 from .run.cause import alert_values
 
 if TYPE_CHECKING:
-    from ..domain.shells import ShellSession
+    from ..domain.engines.shells import ShellSession
 
 
 def shell(project: Project, journal: Journal, run_id: int, name: str | None = None) -> LocalShell | ShellSession:
@@ -91,7 +91,7 @@ def _in_container(project: Project, run: Run, planned: PlannedStep, env: dict[st
         env=env,
         container=planned.container,
         outputs=(),
-        tracking_uri=project.mlflow.tracking_uri,
+        stores=project.mlflow.stores,
         secrets=project.secrets,
         base="",
         key="",

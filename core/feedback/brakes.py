@@ -113,7 +113,7 @@ def _quarantined(found: Case) -> str:
         return f"nobody knows whether its commit is quarantined: {error.message}"
     if not commit:
         return ""
-    entry = found.journal.quarantine.find(found.project.mlflow.model, commit=commit)
+    entry = found.journal.quarantine.of_commit(found.project.models_of(found.pipeline), commit)
     return f"commit {commit[:9]} is quarantined ({entry.why or 'no reason given'})" if entry is not None else ""
 
 

@@ -39,7 +39,7 @@ class Found(Frozen):
     rows: tuple[Deployment, ...]
     """Of environments that podium.yaml has, the oldest first."""
     quarantined: tuple[Mapping[str, Any], ...]
-    """As it was when the last tag was made."""
+    """As it was when the last tag of each model was made; `model` says of which."""
     left_out: tuple[str, ...]
     """Environments that podium.yaml does not have any more."""
 
@@ -54,16 +54,24 @@ def find(project: Project) -> Found:
     """Reads the tags of the project's repository; NotFound without one. Where git signs tags, one without a good
     signature is not believed."""
     repository = Repository.open(project.home)
-    model = project.mlflow.model
-    judged = records.judged(tags.read(repository, records.patterns(gto.artifact_of(model))), model)
-    if tags.signs(repository):
-        judged = _signed(repository, judged)
+    found = [_of_model(repository, model) for model in project.models]
+    judged = Records(
+        tuple(sorted((each for one in found for each in one.believed), key=lambda each: each.at)),
+        tuple(doubt for one in found for doubt in one.doubts),
+    )
     deployed = [each for each in judged.believed if not each.is_version]
     rows = [records.deployment_of(each) for each in deployed if each.name.stage in project.environments]
     others = sorted({each.name.stage for each in deployed} - project.environments.keys())
-    last = max(deployed, key=lambda each: each.at, default=None)
-    quarantined = tuple(last.data.get("quarantined", ())) if last is not None else ()
-    return Found(judged, tuple(rows), quarantined, tuple(others))
+    last = {each.model: each for each in deployed}
+    quarantined = [
+        {**entry, "model": model} for model, each in last.items() for entry in each.data.get("quarantined", ())
+    ]
+    return Found(judged, tuple(rows), tuple(quarantined), tuple(others))
+
+
+def _of_model(repository: Repository, model: str) -> Records:
+    judged = records.judged(tags.read(repository, records.patterns(gto.artifact_of(model))), model)
+    return _signed(repository, judged) if tags.signs(repository) else judged
 
 
 def _signed(repository: Repository, found: Records) -> Records:
@@ -86,7 +94,7 @@ def plan_rebuild(project: Project, journal: Journal, target: str, **_: Any) -> P
         title=f"Bring back {count(len(found.rows), 'deployment')} from {count(len(found.records.believed), 'tag')}",
         action="Bring back",
         command="podium history --rebuild",
-        changes=(*_rows_by_environment(project, found), *_quarantine(found), *_moved(aliases)),
+        changes=(*_rows_by_environment(project, found), *_quarantine(project, found), *_moved(project, aliases)),
         steps=("nothing is started: `podium start -e ENV` has an environment serve again",),
         warnings=(*_warnings(project, found), *((trouble,) if trouble else ())),
         refusal=_refusal(journal),
@@ -112,19 +120,26 @@ def _rows_by_environment(project: Project, found: Found) -> list[Change]:
     return changes
 
 
-def _quarantine(found: Found) -> list[Change]:
+def _quarantine(project: Project, found: Found) -> list[Change]:
     return [
         Change(
-            f"quarantine v{int(each['version'])}", "none", one_line(str(each.get("why", ""))) or "no reason was given"
+            f"quarantine {project.version(str(each['model']), int(each['version']))}",
+            "none",
+            one_line(str(each.get("why", ""))) or "no reason was given",
         )
         for each in found.quarantined
     ]
 
 
-def _moved(aliases: Mapping[str, tuple[int | None, int]]) -> list[Change]:
+def _moved(project: Project, aliases: Moves) -> list[Change]:
+    several = len(project.models) > 1
     return [
-        Change(f"alias {alias}", f"v{before}" if before is not None else "none", f"v{after}")
-        for alias, (before, after) in aliases.items()
+        Change(
+            f"alias {alias}{f' of {model}' if several else ''}",
+            f"v{before}" if before is not None else "none",
+            f"v{after}",
+        )
+        for (model, alias), (before, after) in aliases.items()
     ]
 
 
@@ -134,7 +149,7 @@ def _warnings(project: Project, found: Found) -> list[str]:
         lines = [*lines[:MAX_DOUBTS], f"and {len(lines) - MAX_DOUBTS} more tags are not believed"]
     if found.left_out:
         lines.append(f"podium.yaml has no environment {', '.join(found.left_out)}: its deployments stay in the tags")
-    if project.mlflow.embedded and found.rows:
+    if project.mlflow.registry.embedded and found.rows:
         lines.append("the embedded MLflow store is below .podium too: a backup brings models back, tags do not")
     return lines
 
@@ -142,33 +157,44 @@ def _warnings(project: Project, found: Found) -> list[str]:
 # -- aliases
 
 
-def wanted_aliases(project: Project, found: Found) -> dict[str, int]:
-    """Returns alias -> version by the deployments that move them: what serves where promotions go to, and what served
-    before it and is not quarantined."""
-    carriers = [name for name in project.environments if carries(project, name)]
-    moves = [row for row in found.rows if row.environment in carriers and row.how.moves_aliases]
+def wanted_aliases(project: Project, found: Found, model: str) -> dict[str, int]:
+    """Returns alias -> version of a model by the deployments that move them: what serves where promotions go to, and
+    what served before it and is not quarantined."""
+    carriers = [name for name in project.environments if carries(project, name) and project.model_of(name) == model]
+    rows = [row for row in found.rows if row.model == model]
+    moves = [row for row in rows if row.environment in carriers and row.how.moves_aliases]
     if not moves:
         return {}
     last = moves[-1]
-    bad = {int(each["version"]) for each in found.quarantined}
-    served = [row.to_version for row in found.rows if row.environment == last.environment]
+    bad = {int(each["version"]) for each in found.quarantined if each["model"] == model}
+    served = [row.to_version for row in rows if row.environment == last.environment]
     before = [each for each in served if each != last.to_version and each not in bad]
     return {CHAMPION: last.to_version, **({PREVIOUS: before[-1]} if before else {})}
 
 
-def _aliases(project: Project, found: Found) -> tuple[dict[str, tuple[int | None, int]], str]:
-    """Returns alias -> (before, after) of those that differ on the MLflow server, and why that is not known."""
-    wanted = wanted_aliases(project, found)
-    if project.mlflow.embedded or not wanted:
+# (model, alias) -> (version before, version after).
+Moves = Mapping[tuple[str, str], tuple[int | None, int]]
+
+
+def _aliases(project: Project, found: Found) -> tuple[Moves, str]:
+    """Returns those that differ on the MLflow server, and why that is not known."""
+    wanted = {model: aliases for model in project.models if (aliases := wanted_aliases(project, found, model))}
+    if project.mlflow.registry.embedded or not wanted:
         return {}, ""
     registry = open_registry(project.mlflow, project.state)
     try:
-        now = registry.aliases(project.mlflow.model)
+        now = {model: registry.aliases(model) for model in wanted}
     except PodiumError as error:
         return {}, f"aliases are left as they are: {error.message}"
     finally:
         registry.close()
-    return {alias: (now.get(alias), to) for alias, to in wanted.items() if now.get(alias) != to}, ""
+    moves = {
+        (model, alias): (now[model].get(alias), to)
+        for model, aliases in wanted.items()
+        for alias, to in aliases.items()
+        if now[model].get(alias) != to
+    }
+    return moves, ""
 
 
 # -- carrying it out
@@ -188,7 +214,7 @@ def rebuild(context: StepContext) -> Mapping[str, Any]:
             raise Refused(refusal)
         journal.ledger.bring_back(found.rows)
         for each in found.quarantined:
-            _bring_quarantine_back(journal, project.mlflow.model, each, context.run.who)
+            _bring_quarantine_back(journal, str(each["model"]), each, context.run.who)
         journal.audit.add(context.run.who, "rebuild", f"{count(len(found.rows), 'deployment')} from tags", found.digest)
     for each in found.records.doubts:
         context.log(f"warning: the tag {one_line(each.tag)} is not believed: {one_line(each.why)}")
@@ -209,9 +235,9 @@ def _move_aliases(project: Project, found: Found, context: StepContext) -> list[
         return []
     registry = open_registry(project.mlflow, project.state)
     try:
-        for alias, (_, to) in moves.items():
-            registry.set_alias(project.mlflow.model, alias, to)
-            context.log(f"alias {alias} of {project.mlflow.model} is on version {to}")
+        for (model, alias), (_, to) in moves.items():
+            registry.set_alias(model, alias, to)
+            context.log(f"alias {alias} of {model} is on version {to}")
     finally:
         registry.close()
-    return [f"{alias} v{to}" for alias, (_, to) in moves.items()]
+    return [f"{alias} v{to}" for (_, alias), (_, to) in moves.items()]

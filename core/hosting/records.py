@@ -167,10 +167,9 @@ class Wanted(Frozen):
         return f"{self.headline}\n\n{_LINE}{json.dumps(data)}\n"
 
 
-def wanted(project: Project, journal: Journal) -> list[Wanted]:
-    """Returns what there should be tags of, in the order in which it happened: versions that have a commit, and the
-    deployments of the ledger that succeeded."""
-    model = project.mlflow.model
+def wanted(project: Project, journal: Journal, model: str) -> list[Wanted]:
+    """Returns what there should be tags of about a model, in the order in which it happened: versions that have a
+    commit, and the deployments of the ledger that succeeded."""
     versions = [each for each in journal.versions.of(model) if each.commit and each.tags.get(TAG_DIRTY) != "true"]
     found = [_of_version(version) for version in versions]
     quarantined = [

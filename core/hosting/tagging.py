@@ -37,12 +37,19 @@ class Recorded(Frozen):
 
 
 def record(project: Project, journal: Journal, repository: Repository, push: Push | None = None) -> Recorded:
-    """Makes the tags of what has happened and has none yet, oldest first, and pushes those that the host does not have
-    from us. What is doubted is noted for `watch --status`, and neither used nor written over."""
-    artifact = gto.artifact_of(project.mlflow.model)
+    """Makes the tags of what has happened and has none yet, of each model oldest first, and pushes those that the host
+    does not have from us. What is doubted is noted for `watch --status`, and neither used nor written over."""
+    each = [_record(project, journal, repository, model, push) for model in project.models]
+    doubts = tuple(doubt for one in each for doubt in one.doubts)
+    tell(journal, doubts)
+    return Recorded(tuple(name for one in each for name in one.made), doubts, any(one.more for one in each))
+
+
+def _record(project: Project, journal: Journal, repository: Repository, model: str, push: Push | None) -> Recorded:
+    artifact = gto.artifact_of(model)
     there = tags.read(repository, records.patterns(artifact))
-    found = records.judged(there, project.mlflow.model, made=made_by_us(journal))
-    missing = [each for each in records.wanted(project, journal) if each.key not in found.keys]
+    found = records.judged(there, model, made=made_by_us(journal, artifact))
+    missing = [each for each in records.wanted(project, journal, model) if each.key not in found.keys]
     counter = max((each.counter for name in there if (each := gto.parse(name)) is not None), default=0)
     made: list[Record] = []
     taken: list[Doubt] = []
@@ -55,12 +62,10 @@ def record(project: Project, journal: Journal, repository: Repository, push: Pus
         name = each.name(artifact, counter)
         if name in there:
             continue  # a tag that is doubted has its name
-        made.append(_made(journal, repository, project.mlflow.model, name, each, (made or [found.last])[-1]))
+        made.append(_made(journal, repository, model, name, each, (made or [found.last])[-1]))
     if push is not None:
         taken = _pushed(journal, push, [*found.believed, *made])
-    doubts = (*found.doubts, *taken)
-    tell(journal, doubts)
-    return Recorded(tuple(each.tag for each in made), doubts, len(made) == MAX_MADE)
+    return Recorded(tuple(each.tag for each in made), (*found.doubts, *taken), len(made) == MAX_MADE)
 
 
 def _made(
@@ -73,10 +78,14 @@ def _made(
     return found
 
 
-def made_by_us(journal: Journal) -> Mapping[str, str]:
-    """Returns name -> hash of the tags that this project's journal knows to have made."""
-    known = journal.values.all(_MADE)
-    return {key.removeprefix(_MADE): str(json.loads(value)["sha"]) for key, value in known.items()}
+def made_by_us(journal: Journal, artifact: str) -> Mapping[str, str]:
+    """Returns name -> hash of the artifact's tags that this project's journal knows to have made."""
+    known = {key.removeprefix(_MADE): value for key, value in journal.values.all(_MADE).items()}
+    return {
+        name: str(json.loads(value)["sha"])
+        for name, value in known.items()
+        if (parsed := gto.parse(name)) is not None and parsed.artifact == artifact
+    }
 
 
 def _pushed(journal: Journal, push: Push, believed: Sequence[Record]) -> list[Doubt]:
@@ -122,6 +131,6 @@ def tell_tags(host: Callable[[], GitHost], project: Project, journal: Journal) -
     if record(project, journal, repository, _push_to(repository, remote_of(project))).more:
         journal.telling.versions()
     if project.git.host is not None and project.git.host.tell.releases:
-        artifact = gto.artifact_of(project.mlflow.model)
-        found = records.judged(tags.read(repository, records.patterns(artifact)), project.mlflow.model)
-        tell_releases(host(), project, journal, found)
+        for model in project.models:
+            there = tags.read(repository, records.patterns(gto.artifact_of(model)))
+            tell_releases(host(), project, journal, records.judged(there, model))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 
 def whoami() -> str:
@@ -27,6 +28,11 @@ def account() -> str:
     except (ImportError, KeyError):
         # A container often runs under a number that has no account.
         return f"uid {os.getuid()}"
+
+
+def expanded(path: str) -> Path:
+    """Returns a path whose `~` is the account's home directory; as it is written where there is none."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib raises for an account without one
 
 
 def in_group(name: str, group: str) -> bool:

@@ -154,7 +154,7 @@ def _trouble(row: Row) -> Trouble:
     return Trouble(str(row[0]).removeprefix(_TROUBLES), **json.loads(row[1]))
 
 
-@names_damage("the agent's process", times=(1, 3))
+@names_damage("the agent's process", numbers=(0, 1, 3))
 def _held(row: Row) -> _AgentRow:
     pid, started, who, heartbeat, host, machine, boot, namespace = row
     return _AgentRow(pid, started, who, heartbeat, Machine(host, machine, boot, namespace))

@@ -124,6 +124,11 @@ class Audit:
         with self._database.reading():
             return [*self._verify(), *(self._compare(*known) if known is not None else [])]
 
+    def lacking(self, known: tuple[int, str]) -> list[str]:
+        """Returns why a head that was kept elsewhere is not in the chain; empty if it is. Computes nothing again."""
+        with self._database.reading():
+            return list(self._compare(*known))
+
     def _compare(self, number: int, digest: str) -> Iterator[str]:
         try:
             row = next((row for row in self._newest_first(number + 1, -inf, inf) if row[0] == number), None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..domain.verdicts import CheckResult, GateReport, Verdict
+from ..domain.verdicts import CalibrationBin, CheckResult, Confusion, GateReport, Verdict
 from . import telling
-from .sqlite.database import Database
+from .sqlite.database import Database, Row
+from .sqlite.rows import names_damage
 
 
 def _written(report: GateReport) -> str:
@@ -16,10 +17,15 @@ def _written(report: GateReport) -> str:
     return json.dumps(asdict(report))
 
 
-def _report(text: str) -> GateReport:
-    content: dict[str, Any] = json.loads(text)
+@names_damage("the report of a gate")
+def _report(row: Row) -> GateReport:
+    content: dict[str, Any] = json.loads(row[0])
     for part in (content, *content["checks"]):
         part["verdict"] = Verdict(part["verdict"])
+    if content.get("confusion"):
+        names, counts = content["confusion"]["classes"], content["confusion"]["counts"]
+        content["confusion"] = Confusion(tuple(names), tuple(map(tuple, counts)))
+    content["calibration"] = tuple(CalibrationBin(**each) for each in content.get("calibration", ()))
     content["checks"] = tuple(CheckResult(**check) for check in content["checks"])
     return GateReport(**content)
 
@@ -42,7 +48,7 @@ class Gates:
         rows = self._database.all(
             "SELECT report FROM gates WHERE json_extract(report, '$.run_id') = ? ORDER BY id", (run_id,)
         )
-        return [_report(row[0]) for row in rows]
+        return [_report(row) for row in rows]
 
     def latest(self, model: str, version: int, gate: str | None = None) -> GateReport | None:
         """Returns the last report about a version, of one gate or of any."""
@@ -51,11 +57,11 @@ class Gates:
             " LIMIT 1"
         )
         row = self._database.one(sql, (model, version, gate))
-        return _report(row[0]) if row else None
+        return _report(row) if row else None
 
     def of(self, model: str, version: int) -> list[GateReport]:
         """Returns every report about a version, newest first."""
         rows = self._database.all(
             "SELECT report FROM gates WHERE model = ? AND version = ? ORDER BY id DESC", (model, version)
         )
-        return [_report(row[0]) for row in rows]
+        return [_report(row) for row in rows]

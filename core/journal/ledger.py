@@ -24,7 +24,7 @@ _RECENT = (
 )
 
 
-@names_damage("deployment", times=(7, 16))
+@names_damage("deployment", numbers=(5, 6, 7, 10, 16))
 def _deployment(row: Row) -> Deployment:
     fields = list(row)
     fields[2], fields[3], fields[14], fields[18] = (
@@ -34,6 +34,16 @@ def _deployment(row: Row) -> Deployment:
         json.loads(row[18]),
     )
     return Deployment(*fields)
+
+
+@names_damage("a deployment of version", numbers=(0,))
+def _served(row: Row) -> tuple[int, bool]:
+    return int(row[0]), bool(row[1])
+
+
+@names_damage("what was noted of a deployment:")
+def _note(row: Row) -> Mapping[str, object]:
+    return dict(json.loads(row[0]))
 
 
 class Ledger:
@@ -140,6 +150,12 @@ class Ledger:
         )
         return [_deployment(row) for row in reversed(self._database.all(sql, (environment, start, end, limit)))]
 
+    def about(self, model: str, version: int) -> list[Deployment]:
+        """Returns the deployments that brought a version or took it away, oldest first; those that were sealed are not
+        among them."""
+        sql = f"SELECT {_COLUMNS} FROM deployments WHERE model = ? AND ? IN (to_version, from_version) ORDER BY id"  # noqa: S608
+        return [_deployment(row) for row in self._database.all(sql, (model, version))]
+
     def of_run(self, run_id: int) -> list[Deployment]:
         """Returns the deployments that a run made, oldest first."""
         sql = f"SELECT {_COLUMNS} FROM deployments WHERE run_id = ? ORDER BY id"  # noqa: S608 - constant columns
@@ -154,16 +170,23 @@ class Ledger:
         )
         return _deployment(row) if row else None
 
+    def last_model(self, environment: str) -> str:
+        """Returns the model of the environment's latest deployment, however that ended; empty without one."""
+        row = self._database.one(
+            "SELECT model FROM deployments WHERE environment = ? ORDER BY id DESC LIMIT 1", (environment,)
+        )
+        return str(row[0]) if row else ""
+
     def served(self, environment: str, model: str) -> list[tuple[int, bool]]:
-        """Returns every version that has served the environment, the latest first and each once, and whether it is
-        quarantined."""
+        """Returns every version of the model that has served the environment, the latest first and each once, and
+        whether it is quarantined."""
         rows = self._database.all(
             "SELECT to_version, EXISTS (SELECT 1 FROM quarantine WHERE model = ?2 AND version = to_version) FROM"  # noqa: S608
-            f" (SELECT to_version, max(id) AS last FROM deployments WHERE {_RECENT} GROUP BY to_version)"
+            f" (SELECT to_version, max(id) AS last FROM deployments WHERE {_RECENT} AND model = ?2 GROUP BY to_version)"
             " ORDER BY last DESC",
             (environment, model),
         )
-        return [(int(version), bool(quarantined)) for version, quarantined in rows]
+        return [_served(row) for row in rows]
 
     def notes(self, environment: str, *, limit: int, how: How | None = None) -> Iterator[Mapping[str, object]]:
         """Yields the `data` of the last `limit` deployments that succeeded, newest first; with `how` only of those of
@@ -174,7 +197,7 @@ class Ledger:
             (environment, limit, str(how or "")),
         )
         for row in rows:
-            yield json.loads(row[0])
+            yield _note(row)
 
     def open(self) -> list[Deployment]:
         """Returns deployments in progress, including those whose worker died; oldest first."""

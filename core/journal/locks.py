@@ -12,6 +12,7 @@ import fcntl
 import os
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,7 @@ from ..identity.machine import Machine, ProcessLocation, here
 from ..identity.processes import alive, started_at
 from .audit import Audit
 from .sqlite.database import Database, Row
+from .sqlite.rows import names_damage
 
 _COLUMNS = "name, who, why, pid, pid_started, host, at, token, machine, boot, namespace, guarded"
 
@@ -72,6 +74,14 @@ class LockHolder(Frozen):
     def __str__(self) -> str:
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.at))
         return f"{self.who} since {since}{f' ({self.why})' if self.why else ''}, process {self.pid} on {self.host}"
+
+
+@names_damage("the lock", numbers=(3, 4, 6))
+def _holder(row: Row) -> tuple[LockHolder, bool]:
+    """Returns the holder in a row, and whether there is a file that it keeps a kernel lock on."""
+    name, who, why, pid, started, host, at, token, machine, boot, namespace, guarded = row
+    holder = LockHolder(name, who, why, pid, started, Machine(host, machine, boot, namespace), at, str(token))
+    return holder, bool(guarded)
 
 
 class Lock:
@@ -196,9 +206,8 @@ class Locks:
         return [self._holder(row) for row in self._database.all(f"SELECT {_COLUMNS} FROM locks ORDER BY name")]  # noqa: S608 - constant columns
 
     def _holder(self, row: Row) -> LockHolder:
-        name, who, why, pid, started, host, at, token, machine, boot, namespace, guarded = row
-        guard = str(self._guard(token)) if guarded else ""
-        return LockHolder(name, who, why, pid, started, Machine(host, machine, boot, namespace), at, token, guard)
+        holder, guarded = _holder(row)
+        return replace(holder, guard=str(self._guard(holder.token))) if guarded else holder
 
     def _guard(self, token: str) -> Path:
         return self._guards / f"{token}.lock"

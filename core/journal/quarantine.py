@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from ..domain.delivery import Quarantined
 from ..errors import NotFound
@@ -42,6 +43,11 @@ class Quarantine:
 
     def all(self) -> list[Quarantined]:
         return [Quarantined(*row) for row in self._database.all(f"SELECT {_COLUMNS} FROM quarantine ORDER BY at DESC")]  # noqa: S608
+
+    def of_commit(self, models: Iterable[str], commit: str) -> Quarantined | None:
+        """Returns the entry for a version of one of the models that was made from this commit."""
+        found = (self.find(model, commit=commit) for model in models)
+        return next((each for each in found if each is not None), None)
 
     def find(self, model: str, version: int | None = None, commit: str | None = None) -> Quarantined | None:
         """Returns the entry for this version, or for any version that was made from this commit."""

@@ -27,7 +27,11 @@ class Relocation:
     def repath(self, moved: Callable[[str], str]) -> None:
         """Replaces the paths of the project's files: `moved` gives the new one, or the same where it is none of the
         old place's."""
-        for table, column, key in (("runs", "workspace", "id"), ("versions", "source", "rowid")):
+        for table, column, key in (
+            ("runs", "workspace", "id"),
+            ("versions", "source", "rowid"),
+            ("replicas", "address", "id"),
+        ):
             for number, path in self._database.all(f"SELECT {key}, {column} FROM {table} WHERE {column} <> ''"):  # noqa: S608 - constant names
                 fresh = moved(path)
                 if fresh != path:

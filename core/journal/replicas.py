@@ -14,7 +14,7 @@ _COLUMNS = (
 )
 
 
-@names_damage("replica")
+@names_damage("replica", numbers=(2, 4, 6, 7, 8, 9, 10))
 def _replica(row: Row) -> Replica:
     fields = list(row)
     fields[5] = ReplicaState(row[5])

@@ -25,7 +25,7 @@ ACTIVE = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
 _SEARCHED = ("name", "who", "why", '"commit"', "branch", "message", "params")
 
 
-@names_damage("run", times=(6, 14, 15))
+@names_damage("run", numbers=(6, 12, 14, 15, 16, 17, 18))
 def _run(row: Row) -> Run:
     fields = list(row)
     fields[1], fields[3], fields[4], fields[10] = str(row[1]), RunState(row[3]), Trigger(row[4]), bool(row[10])

@@ -15,7 +15,8 @@ from typing import TypeAlias
 
 from ..domain.containers import of_container
 from ..domain.watching import Sample, Series
-from .sqlite.database import Database
+from .sqlite.database import Database, Row
+from .sqlite.rows import names_damage
 
 # (seconds of a row, age in seconds up to which such rows are kept)
 LEVELS = ((1, 3600), (10, 86_400), (60, 14 * 86_400), (600, 90 * 86_400), (3600, 365 * 86_400))
@@ -31,6 +32,13 @@ def _up_to(keep: float, levels: Levels) -> Levels:
     needed = [level for level, (_, kept) in enumerate(levels) if kept < keep]
     last = levels[min(len(needed), len(levels) - 1)]
     return (*(levels[level] for level in needed if levels[level] != last), (last[0], min(keep, last[1])))
+
+
+@names_damage("the sample of", numbers=(0, 1, 2))
+def _sample(row: Row) -> tuple[int, int, float]:
+    """Returns when it was, how many are in it, and their sum."""
+    at, number, total = row
+    return int(at), int(number), float(total)
 
 
 class Samples:
@@ -124,8 +132,8 @@ class Samples:
     def _rows(self, key: int, start: int, end: int) -> Iterable[tuple[int, int, int, float]]:
         for level, _ in LEVELS:
             yield from (
-                (level, int(at), int(number), float(total))
-                for at, number, total in self._database.all(
+                (level, *_sample(row))
+                for row in self._database.all(
                     "SELECT at, number, total FROM samples WHERE series = ? AND step = ? AND at > ? AND at < ? ORDER"
                     " BY at",
                     (key, level, start - level, end),

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ..domain.containers import Container, EngineSnapshot
-from .sqlite.database import Database
+from .sqlite.database import Database, Row
+from .sqlite.rows import names_damage
 
 
 class Snapshots:
@@ -25,11 +26,7 @@ class Snapshots:
         row = self._database.one(
             "SELECT environment, engine, at, containers, message FROM pictures WHERE environment = ?", (environment,)
         )
-        return (
-            EngineSnapshot(row[0], row[1], row[2], tuple(_container(each) for each in json.loads(row[3])), row[4])
-            if row
-            else None
-        )
+        return _snapshot(row) if row else None
 
     def remove(self, environment: str) -> None:
         self._database.run("DELETE FROM pictures WHERE environment = ?", (environment,))
@@ -38,3 +35,8 @@ class Snapshots:
 def _container(written: dict[str, Any]) -> Container:
     networks = tuple(written.pop("networks", ()))
     return Container(**written, networks=networks)
+
+
+@names_damage("what was last seen of", numbers=(2,))
+def _snapshot(row: Row) -> EngineSnapshot:
+    return EngineSnapshot(row[0], row[1], row[2], tuple(_container(each) for each in json.loads(row[3])), row[4])

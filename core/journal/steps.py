@@ -19,7 +19,7 @@ _COLUMNS = (
 _FIELDS = frozenset(Step.__dataclass_fields__) - {"run_id", "name"}
 
 
-@names_damage("a step of run", times=(12, 13))
+@names_damage("a step of run", numbers=(2, 7, 9, 11, 12, 13))
 def _step(row: Row) -> Step:
     fields = list(row)
     fields[3], fields[8] = StepState(row[3]), bool(row[8])

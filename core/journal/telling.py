@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from .sqlite.database import Database
+from .sqlite.database import Database, Row
+from .sqlite.rows import names_damage
 
 # The value that says who is told what; without it nothing is noted.
 FOLLOWED = "telling"
@@ -40,7 +41,7 @@ class Followed:
     def __init__(self, database: Database) -> None:
         self._database = database
         row = database.one('SELECT value FROM "values" WHERE "key" = ?', (FOLLOWED,))
-        known: dict[str, Any] = json.loads(row[0]) if row else {}
+        known = _known(row) if row else {}
         self.host = str(known.get("host", ""))
         self.subjects = frozenset(map(str, known.get("subjects", ())))
 
@@ -143,3 +144,8 @@ def about_deployment(database: Database, number: int) -> None:
 def about_versions(database: Database) -> None:
     """Notes that a version may have been registered."""
     Followed(database).note(Subject.TAGS, "tags", {})
+
+
+@names_damage("whom a Git host is told of:")
+def _known(row: Row) -> dict[str, Any]:
+    return dict(json.loads(row[0]))

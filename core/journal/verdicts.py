@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from ..domain.rollout import RolloutState
 from ..domain.verdicts import CANARY_ABORTED, CANARY_ENDS, Source, Verdict, VersionVerdict, in_order
 from .sqlite.database import Database, Row
+from .sqlite.rows import names_damage
 
 # How many of the newest deployments, of all environments, are looked at.
 MAX_DEPLOYMENTS = 500
@@ -61,7 +62,12 @@ class Verdicts:
         return {version: in_order(verdicts) for version, verdicts in found.items()}
 
 
-def _read(row: Row) -> Iterator[VersionVerdict]:
+@names_damage("a verdict on version", key=1, numbers=(1, 2))
+def _read(row: Row) -> tuple[VersionVerdict, ...]:
+    return tuple(_each(row))
+
+
+def _each(row: Row) -> Iterator[VersionVerdict]:
     kind, version, at, verdict, name, environment, who, words, run_id, other = row[:10]
     if kind == "deployment":
         yield from _of_deployment(row)
@@ -90,6 +96,8 @@ def _of_deployment(row: Row) -> Iterator[VersionVerdict]:
         return
     watched = strategy == "canary" and _compared(data)
     yield said(version, Source.CANARY if watched else Source.ROLLOUT, Verdict.PASS)
+    if left is not None and not isinstance(left, int):
+        raise ValueError(f"{left!r:.60} is not a version")
     if how == "rollback" and left not in (None, version):
         yield said(left, Source.ROLLBACK, Verdict.FAIL, data)
 

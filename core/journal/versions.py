@@ -25,12 +25,17 @@ MIN_COMMIT_LENGTH = 7
 _MAX_NUMBER = 1 << 63
 
 
-@names_damage("version", key=1, times=(2,))
+@names_damage("version", key=1, numbers=(1, 2))
 def _version(row: Row) -> Version:
     fields = list(row)
     fields[4], fields[10] = _aliases((row[1], row[4])), Verdict(row[10]) if row[10] else None
     fields[11:14] = (json.loads(column) for column in row[11:14])
     return Version(*fields)
+
+
+@names_damage("the history of a metric:")
+def _points(row: Row) -> list[MetricPoint]:
+    return [MetricPoint(int(step), float(at), float(value)) for step, at, value in json.loads(row[0])]
 
 
 @names_damage("version")
@@ -207,7 +212,7 @@ class Versions:
         row = self._database.one(
             "SELECT points FROM histories WHERE mlflow_run = ? AND metric = ?", (mlflow_run, metric)
         )
-        return [MetricPoint(int(step), at, value) for step, at, value in json.loads(row[0])] if row else []
+        return _points(row) if row else []
 
     def _with_aliases(self, model: str) -> list[Version]:
         sql = f"SELECT {_COLUMNS} FROM versions WHERE model = ? AND aliases <> '[]'"  # noqa: S608

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..domain.frozen import Frozen
 from ..journal.sqlite.database import Database
-from . import files
+from . import files, truths
 from .files import Found, Written
 from .matching import Matching, Sent
 from .records import RequestLine, capture_line, feedback_line, request_line
@@ -47,7 +47,7 @@ def collect(database: Database, directories: tuple[Path, ...], now: float | None
                     for number, unread in _read(database, found, put):
                         counts[name] += number
                         counts["unread"] += unread
-    if any(counts.values()) or database.one("SELECT 1 FROM waiting LIMIT 1"):
+    if any(counts.values()) or any(database.one(f"SELECT 1 FROM {each} LIMIT 1") for each in ("waiting", "arrived")):  # noqa: S608
         with database.transaction():
             matching = Matching(database)
             matching.settle(time.time() if now is None else now)
@@ -118,6 +118,7 @@ def _put_keys(database: Database, number: int, request: RequestLine) -> None:
         for row, key in enumerate(request.keys):
             if key:
                 database.run("INSERT OR IGNORE INTO keys (key, request, row) VALUES (?, ?, ?)", (key, number, row))
+                truths.note_arrival(database, key, number, row)
 
 
 def _put_captures(database: Database, lines: list[bytes]) -> int:

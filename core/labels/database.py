@@ -14,7 +14,7 @@ from ..journal.sqlite.database import Database
 _SUBJECT = "the store of labels"
 _TIMEOUT = 30.0
 _WAL_BYTES = 16 << 20
-_VERSION = 2
+_VERSION = 3
 
 _TABLES = """
 CREATE TABLE requests (
@@ -49,6 +49,19 @@ CREATE TABLE positions (
 """
 # Since version 2: requests that only their captures have told of so far.
 _EARLY = "CREATE TABLE early (request INTEGER PRIMARY KEY)"
+# Since version 3: labels by key stay for requests that come later, and no longer wait beside those by id.
+_BY_KEY = """
+CREATE TABLE truths (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, value TEXT NOT NULL, at REAL, received REAL NOT NULL,
+  client TEXT NOT NULL, found INTEGER NOT NULL);
+CREATE INDEX truths_by_key ON truths(key, number);
+CREATE INDEX truths_by_time ON truths(received);
+CREATE INDEX truths_waiting ON truths(client, received) WHERE found = 0;
+CREATE TABLE arrived (key TEXT NOT NULL, request INTEGER NOT NULL, row INTEGER NOT NULL);
+INSERT INTO truths (key, value, at, received, client, found)
+  SELECT key, value, at, received, client, 0 FROM waiting WHERE key IS NOT NULL ORDER BY number;
+DELETE FROM waiting WHERE key IS NOT NULL;
+"""
 
 
 def place(state: Path, environment: str) -> Path:
@@ -89,12 +102,10 @@ def _prepare(database: Database) -> None:
     _begin_log(database)
     with database.transaction():
         version = _version(database)
-        if version < 1:
-            for statement in filter(str.strip, _TABLES.split(";")):
+        for statements in (_TABLES, _EARLY, _BY_KEY)[version:]:
+            for statement in filter(str.strip, statements.split(";")):
                 database.run(statement)
-        if version < _VERSION:
-            database.run(_EARLY)
-            database.run(f"PRAGMA user_version={_VERSION}")
+        database.run(f"PRAGMA user_version={_VERSION}")
 
 
 def _begin_log(database: Database) -> None:

@@ -4,7 +4,7 @@ after that is told from one whose request never was."""
 from __future__ import annotations
 
 from ..journal.sqlite.database import Database
-from .matching import short
+from .matching import Matching, short
 
 # Requests of one transaction.
 _BATCH = 2000
@@ -18,9 +18,10 @@ def _which(database: Database, before: float, most: int) -> tuple[float, int]:
 
 
 def old(database: Database, before: float, most: int) -> int:
-    """Returns how many requests would go."""
+    """Returns how many requests would go, and labels by key."""
     row = database.one("SELECT count(*) FROM requests WHERE at < ? OR number <= ?", _which(database, before, most))
-    return row[0] if row else 0
+    said = database.one("SELECT count(*) FROM truths WHERE received < ?", (before,))
+    return (row[0] if row else 0) + (said[0] if said else 0)
 
 
 def forget(database: Database, before: float, most: int) -> int:
@@ -40,13 +41,23 @@ def forget(database: Database, before: float, most: int) -> int:
         removed += len(rows)
         if len(rows) < _BATCH:
             break
+    _forget_keys(database, before, most)
     if removed:
         database.all("PRAGMA incremental_vacuum")
     return removed
 
 
+def _forget_keys(database: Database, before: float, most: int) -> None:
+    with database.transaction():
+        matching = Matching(database)
+        matching.forget_keys("received < ?", before)
+        row = database.one("SELECT max(number) FROM truths")
+        matching.forget_keys("number <= ?", (row[0] if row and row[0] else 0) - most)
+        matching.written()
+
+
 def _remove(database: Database, number: int) -> None:
-    for table in ("labels", "inputs", "disputes", "keys", "early"):
+    for table in ("labels", "inputs", "disputes", "keys", "early", "arrived"):
         database.run(f"DELETE FROM {table} WHERE request = ?", (number,))  # noqa: S608 - names of ours
     database.run("DELETE FROM requests WHERE number = ?", (number,))
 

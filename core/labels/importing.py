@@ -22,7 +22,8 @@ def read(
     file: Path, table: LabelTable, salt: str = "", *, skipped: Callable[[], None] = lambda: None
 ) -> Iterator[NewLabel]:
     """Yields the labels of a file, a row at a time; of each row without a label `skipped` is told. With `salt`, keys
-    are hidden as the environment's are. Raises UsageError if the file cannot be read, is neither, or lacks a column."""
+    are hidden as the environment's are. Raises UsageError if the file cannot be read, is neither, lacks a column, or
+    says a time that is none."""
     for values in _rows(file, [name for name in (table.label, table.id, table.key, table.at, table.row) if name]):
         value = _plain(values[table.label])
         if value is None:
@@ -33,7 +34,7 @@ def read(
             id=key_text(_plain(values[table.id])) if table.id else None,
             key=kept_key(key_text(_plain(values[table.key])), salt) if table.key else None,
             row=_row(_plain(values[table.row])) if table.row else None,
-            at=_time(values[table.at]) if table.at else None,
+            at=_moment(file, table.at, values[table.at]) if table.at else None,
         )
 
 
@@ -49,7 +50,8 @@ def _rows(file: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError) as error:  # those of pyarrow, too
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
         raise UsageError(
-            f"{file} cannot be read: {words[:300]}", hint="is it a whole table, with a name for each column?"
+            f"{file} cannot be read: {words[:300]}",
+            hint="is it a whole table in UTF-8, with commas, and a name for each column?",
         ) from error
 
 
@@ -103,6 +105,18 @@ def _row(value: Any) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if value is None or (isinstance(value, int) and not isinstance(value, bool)) else -1
+
+
+def _moment(file: Path, column: str, value: Any) -> float | None:
+    """Returns the time of a label; None where it says none."""
+    value = None if isinstance(value, float) and math.isnan(value) else value
+    found = _time(value)
+    if found is None and value not in (None, ""):
+        raise UsageError(
+            f"{str(value)[:60]!r} in the column {column!r} of {file} is no time",
+            hint="write it as 2013-09-01T12:00:00Z, or in seconds since the epoch",
+        )
+    return found
 
 
 def _time(value: Any) -> float | None:

@@ -1,7 +1,8 @@
 """Labels find their requests, each row its first one; what becomes of every label is counted for who sent it.
 
 A label whose request is not there yet waits for it: the files of several replicas are not read at one moment, and what
-a query finds may be faster than what a replica writes. After WAIT_SECONDS it counts as unknown.
+a query finds may be faster than what a replica writes. After WAIT_SECONDS it counts as unknown. A label by key waits
+for as long as requests are kept, and is also that of requests with the key that come later (truths.py).
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import Any, cast
 from ..domain.frozen import Frozen
 from ..domain.labels import AddedLabels, NewLabel
 from ..journal.sqlite.database import Database
+from . import truths
 from .records import MAX_ID_CHARACTERS, plain, same, written
+from .truths import MAX_KEYED, Arrived, Truth
 
 WAIT_SECONDS = 3600.0
 MAX_WAITING = 20_000
@@ -54,7 +57,7 @@ class _Row(Frozen):
 
 
 def add(database: Database, labels: Iterable[Sent]) -> AddedLabels:
-    """Adds labels, in the caller's transaction; returns what became of them. Those that wait are unknown so far."""
+    """Adds labels, in the caller's transaction; returns what became of them."""
     counts = Matching(database)
     for each in labels:
         counts.add(each)
@@ -85,8 +88,7 @@ class Matching:
                 _COUNT,
                 (self._counted(name), *(counts[each] for each in _OUTCOMES), self._last[name]),
             )
-        total[_UNKNOWN] += total.pop(_WAITING, 0)
-        return AddedLabels(**{name: total[name] for name in _OUTCOMES})
+        return AddedLabels(**{name: total[name] for name in (*_OUTCOMES, _WAITING)})
 
     def _counted(self, name: str) -> str:
         """Returns the name that a client is counted under: names have no bound, the table has."""
@@ -114,7 +116,11 @@ class Matching:
         if found:
             for row in found:
                 yield from self._to(row, sent)
-        elif name is not None and self._forgotten(name):
+            if name is None and not truths.of_key(self._database, key):
+                self._keep(sent, found=True)
+        elif name is None:
+            yield self._await(sent)
+        elif self._forgotten(name):
             yield _LATE
         elif waits:
             yield self._wait(sent)
@@ -172,25 +178,58 @@ class Matching:
     def _wait(self, sent: Sent) -> str:
         label = sent.label
         number = self._database.insert(
-            "INSERT INTO waiting (id, key, row, value, at, received, client) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (label.id, label.key, label.row, json.dumps(label.value), label.at, sent.received, sent.client),
+            "INSERT INTO waiting (id, row, value, at, received, client) VALUES (?, ?, ?, ?, ?, ?)",
+            (label.id, label.row, json.dumps(label.value), label.at, sent.received, sent.client),
         )
         self._give_up("number <= ?", number - MAX_WAITING)
         return _WAITING
 
     def settle(self, now: float) -> None:
-        """Lets labels that wait find their requests, and gives up those that have waited for long. Time in seconds
-        since the epoch."""
+        """Lets labels that wait find their requests, those that came first before the others, and gives up those that
+        have waited for long. Time in seconds since the epoch."""
+        arrived = truths.take_arrivals(self._database)
         found = self._database.all(
-            "SELECT number, id, key, row, value, at, received, client FROM waiting WHERE"
-            " EXISTS (SELECT 1 FROM requests WHERE requests.id = waiting.id AND status = 200)"
-            " OR EXISTS (SELECT 1 FROM keys WHERE keys.key = waiting.key)"
+            "SELECT number, id, row, value, at, received, client FROM waiting WHERE"
+            " EXISTS (SELECT 1 FROM requests WHERE requests.id = waiting.id AND status = 200) ORDER BY received, number"
         )
-        for number, name, key, row, value, at, received, client in found:
-            sent = Sent(NewLabel(json.loads(value), name, key, row, at), client, received)
+        later = 0
+        for number, name, row, value, at, received, client in found:
+            while later < len(arrived) and arrived[later].truth.received < received:
+                self._arrive(arrived[later])
+                later += 1
+            sent = Sent(NewLabel(json.loads(value), name, None, row, at), client, received)
             self._database.run("DELETE FROM waiting WHERE number = ?", (number,))
             self._count(sent, self._outcomes(sent, waits=False))
+        for each in arrived[later:]:
+            self._arrive(each)
         self._give_up("received < ?", now - WAIT_SECONDS)
+
+    def _arrive(self, arrived: Arrived) -> None:
+        truth = arrived.truth
+        label = NewLabel(json.loads(truth.value), key=truth.key, at=truth.at)
+        sent = Sent(label, truth.client, truth.received)
+        self._count(sent, self._to(_Row(arrived.request, arrived.row, arrived.rows), sent))
+
+    def _await(self, sent: Sent) -> str:
+        """Keeps a label by key of which there is no request so far, unless the same was said of it."""
+        known = truths.of_key(self._database, sent.label.key)
+        if any(same(each.value, written(sent.label.value) or "") for each in known):
+            return _REPEATED
+        self._keep(sent, found=False)
+        return _WAITING
+
+    def _keep(self, sent: Sent, *, found: bool) -> None:
+        label = sent.label
+        truth = Truth(0, label.key or "", written(label.value) or "", label.at, sent.received, sent.client)
+        self.forget_keys("number <= ?", truths.keep(self._database, truth, found=found) - MAX_KEYED)
+
+    def forget_keys(self, which: str, bound: float) -> None:
+        """Removes what was said of keys, and counts what no request had as unknown. `which` is a condition of ours."""
+        if not self._database.one(f"SELECT 1 FROM truths WHERE {which} LIMIT 1", (bound,)):  # noqa: S608
+            return
+        for client, number, last in truths.waiting(self._database, which, (bound,)):
+            self._add(client, last, _UNKNOWN, number)
+        self._database.run(f"DELETE FROM truths WHERE {which}", (bound,))  # noqa: S608
 
     def _give_up(self, which: str, bound: float) -> None:
         """Counts labels as unknown. `which` is a condition of ours."""

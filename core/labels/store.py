@@ -15,7 +15,7 @@ from ..domain.labels import AddedLabels, Dispute, KeptRequest, LabelClient, NewL
 from ..domain.monitoring import LabelCounts
 from ..journal.sqlite.database import Database, Row
 from ..serving.forms import rows_of
-from . import collecting, forgetting
+from . import collecting, forgetting, truths
 from .collecting import Collected
 from .database import connect, place
 from .matching import Sent, add
@@ -64,11 +64,11 @@ class LabelStore(Closing):
 
     def forget(self, before: float, most: int) -> int:
         """Removes requests of before `before`, and those beyond the newest `most`, with their labels and inputs;
-        returns how many."""
+        and what was said of keys before it; returns how many requests went."""
         return forgetting.forget(self._database, before, most)
 
     def old(self, before: float, most: int) -> int:
-        """Returns how many requests `forget` would remove."""
+        """Returns how many requests and labels by key `forget` would remove."""
         return forgetting.old(self._database, before, most)
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -194,17 +194,17 @@ class LabelStore(Closing):
             total.unknown,
             total.refused,
             statistics.median(delay for (delay,) in delays) if delays else None,
+            total.waiting,
         )
 
     def clients(self) -> list[LabelClient]:
-        """Returns who has sent labels, who sent the last one first. Labels that wait for their request are unknown so
-        far."""
+        """Returns who has sent labels, who sent the last one first."""
         rows = self._database.all(f"SELECT name, last, {_ADDED} FROM clients")  # noqa: S608
         found = {name: LabelClient(name, AddedLabels(*numbers), last) for name, last, *numbers in rows}
         waiting = self._database.all("SELECT client, count(*), max(received) FROM waiting GROUP BY client")
-        for name, number, last in waiting:
+        for name, number, last in (*waiting, *truths.waiting(self._database)):
             known = found.get(name, LabelClient(name, AddedLabels(), last))
-            found[name] = LabelClient(name, known.added.plus(AddedLabels(unknown=number)), max(known.last, last))
+            found[name] = LabelClient(name, known.added.plus(AddedLabels(waiting=number)), max(known.last, last))
         return sorted(found.values(), key=lambda client: (-client.last, client.name))
 
     def disputes(self, limit: int = 100) -> list[Dispute]:

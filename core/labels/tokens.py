@@ -10,6 +10,7 @@ from pathlib import Path
 from ..domain.access.clients import is_loopback
 from ..domain.project import LEAST_TOKEN, Environment, Feedback
 from ..errors import UsageError
+from ..identity.account import expanded
 from ..identity.private import check_private
 from ..serving.senders import digest_of
 
@@ -42,7 +43,7 @@ def taken(environment: Environment) -> bool:
 
 def _read(path: str, home: Path) -> Iterator[tuple[str, str]]:
     try:
-        descriptor = os.open(home / Path(path).expanduser(), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(home / expanded(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             check_private(os.fstat(file.fileno()), path)
             content = file.read(_MAX_BYTES + 1)

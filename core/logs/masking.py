@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 
 from ..known_secrets import CREDENTIALS
 from ..known_secrets import MASK as _MASK
-from ..secret_forms import forms
+from ..secret_forms import forms, octets
 
 Record = TypeVar("Record", bound=Any)
 MASK = _MASK.encode()
@@ -45,7 +45,7 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     found = encoded(secrets)
     if not found or not text:
         return text
-    return _pattern(found).sub(MASK, text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+    return _pattern(found).sub(MASK, octets(text)).decode("utf-8", "surrogateescape")
 
 
 def masked_value(value: str, secrets: Iterable[str]) -> str:

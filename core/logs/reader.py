@@ -23,6 +23,7 @@ MAX_LINE_BYTES = PREFIX_BYTES + MAX_TEXT_BYTES
 # the middle of it.
 _SETTLED_SECONDS = 1.0
 _POLL_INTERVAL = 0.03
+_TIMELESS = 64  # lines without a time that may follow on each other
 
 
 class LogFile:
@@ -34,6 +35,8 @@ class LogFile:
         self._fd = -1
         self._identity: tuple[int, int] | None = None
         self._size = self._end = 0
+        self.replaced = 0
+        """How often another file has taken its place, or it was cut."""
         self._forget()
         self.refresh()
 
@@ -138,6 +141,35 @@ class LogFile:
         from .search import search
 
         return search(self, pattern, start=start, backwards=backwards, regex=regex, ignore_case=ignore_case, stop=stop)
+
+    def hits(
+        self,
+        pattern: str,
+        *,
+        most: int,
+        regex: bool = False,
+        ignore_case: bool = False,
+        stop: threading.Event | None = None,
+    ) -> list[int]:
+        """The numbers of the lines that have the pattern, at most `most`; those found so far if `stop` was set.
+        UsageError as for `search`."""
+        from .search import hits
+
+        return hits(self, pattern, regex=regex, ignore_case=ignore_case, most=most, stop=stop)
+
+    def line_since(self, at: float) -> int:
+        """The first line that was written at `at` or later; the number of lines if none was. Lines without a time
+        count as those before them."""
+        low, high = 0, self.line_count()
+        while low < high:
+            middle = (low + high) // 2
+            first = max(0, middle - _TIMELESS)
+            times = [line.at for line in self.lines(first, middle - first + 1) if line.at is not None]
+            if not times or times[-1] < at:
+                low = middle + 1
+            else:
+                high = middle
+        return low
 
     def follow(self, stop: threading.Event, *, start: int = 0) -> Iterator[LogLine]:
         """Lines from `start` on as they come. Once `stop` is set: what is there by then, and the end."""
@@ -268,6 +300,7 @@ class LogFile:
 
     def _lose(self) -> bool:
         had = self._identity is not None
+        self.replaced += had
         self.close()
         self._identity, self._size, self._end = None, 0, 0
         self._forget()

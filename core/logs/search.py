@@ -1,18 +1,20 @@
 """Search in a log, a piece at a time, so that it can be stopped and other threads get their turn.
 
 A literal is looked for in the bytes as they are; a regular expression first in a piece as a whole, which skips
-quickly over what cannot match.
+quickly over what cannot match, and in a process of its own (`matching.py`).
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from .format import PREFIX_BYTES, is_record
+from .matching import Matcher
 
 if TYPE_CHECKING:
     from .reader import LogFile
@@ -39,19 +41,42 @@ def search(
 ) -> int | None:
     if not pattern:
         return None
-    finder = _finder(pattern, regex=regex, ignore_case=ignore_case)
     if backwards:
         after = None if start is None else file.offset_of(start + 1)
         pieces = _backwards(file, file.end if after is None else after)
     else:
         begin = file.offset_of(start or 0)
         pieces = _forwards(file, begin) if begin is not None else iter(())
-    for offset, data in pieces:
-        if stop is not None and stop.is_set():
-            return None
-        for at in finder(data, backwards):
-            return file.line_at(offset + at)
+    with _finder(pattern, regex=regex, ignore_case=ignore_case, stop=stop) as finder:
+        for offset, data in pieces:
+            if stop is not None and stop.is_set():
+                return None
+            for at in finder(data, backwards):
+                return file.line_at(offset + at)
     return None
+
+
+def hits(
+    file: LogFile, pattern: str, *, regex: bool, ignore_case: bool, most: int, stop: threading.Event | None
+) -> list[int]:
+    """Returns the numbers of the lines that have the pattern, at most `most`; those found so far if `stop` was set."""
+    found: list[int] = []
+    if not pattern:
+        return found
+    base = 0
+    with _finder(pattern, regex=regex, ignore_case=ignore_case, stop=stop) as finder:
+        for _, data in _forwards(file, 0):
+            line, before = base, 0
+            for at in finder(data, False):
+                line, before = line + data.count(b"\n", before, at), at
+                if found[-1:] != [line]:  # of a line that is longer than a piece each part may have it
+                    found.append(line)
+                if len(found) >= most:
+                    return found
+            base += data.count(b"\n")
+            if stop is not None and stop.is_set():
+                return found
+    return found
 
 
 def _forwards(file: LogFile, offset: int) -> Iterator[tuple[int, bytes]]:
@@ -89,17 +114,20 @@ def _backwards(file: LogFile, end: int) -> Iterator[tuple[int, bytes]]:
         end = low + cut
 
 
-def _finder(pattern: str, *, regex: bool, ignore_case: bool) -> Finder:
+@contextmanager
+def _finder(pattern: str, *, regex: bool, ignore_case: bool, stop: threading.Event | None) -> Generator[Finder]:
     if not regex and (not ignore_case or pattern.isascii()):
         wanted = pattern.encode("utf-8", "surrogateescape")
-        return _literal(wanted.lower() if ignore_case else wanted, ignore_case=ignore_case)
+        yield _literal(wanted.lower() if ignore_case else wanted, ignore_case=ignore_case)
+        return
     source = pattern if regex else re.escape(pattern)
     try:
-        compiled = re.compile(source, re.IGNORECASE if ignore_case else 0)
+        re.compile(source)
     except (re.error, OverflowError, RecursionError) as error:
         hint = "Search for it as plain text, or put a backslash before what is meant as it stands."
         raise UsageError(f"{pattern!r} is not a regular expression: {error}", hint=hint) from error
-    return _regex(compiled, quick=not _PER_LINE.search(source))
+    with Matcher(source, ignore_case=ignore_case) as matcher:
+        yield _regex(matcher, stop, quick=not _PER_LINE.search(source))
 
 
 def _literal(wanted: bytes, *, ignore_case: bool) -> Finder:
@@ -121,33 +149,12 @@ def _literal(wanted: bytes, *, ignore_case: bool) -> Finder:
     return find
 
 
-def _regex(compiled: re.Pattern[str], *, quick: bool) -> Finder:
-    def matches(line: bytes) -> bool:
-        text = line[PREFIX_BYTES:] if is_record(line, 0) else line
-        return compiled.search(text.decode("utf-8", "replace")) is not None
-
-    def by_line(data: bytes) -> Iterator[int]:
-        at = 0
-        for line in data.splitlines(keepends=True) if b"\r" not in data else _split(data):
-            if matches(line.rstrip(b"\n")):
-                yield at
-            at += len(line)
-
+def _regex(matcher: Matcher, stop: threading.Event | None, *, quick: bool) -> Finder:
     def find(data: bytes, backwards: bool) -> Iterator[int]:
-        if quick and compiled.search(data.decode("utf-8", "replace")) is None:
-            return
-        found = by_line(data)
-        yield from reversed(list(found)) if backwards else found
+        found = matcher.lines(data, quick=quick, stop=stop) or ()
+        yield from reversed(found) if backwards else found
 
     return find
-
-
-def _split(data: bytes) -> Iterator[bytes]:
-    at = 0
-    while at < len(data):
-        end = _line_end(data, at)
-        yield data[at:end]
-        at = end
 
 
 def _line_end(data: bytes, at: int) -> int:

@@ -36,6 +36,8 @@ class StepLog:
         known = encoded(secrets)
         self._maskers = {stream: Masker(known) for stream in STREAM_LETTERS} if known else {}
         self._parts: dict[str, bytes] = {}
+        self.pieces = 0
+        """How many pieces of lines without an end were shown since the last whole line."""
         self._prefix = Stamper().prefix
         self._kept: deque[bytes] = deque()
         self._kept_bytes = self._dropped_lines = self._dropped_bytes = 0
@@ -71,6 +73,7 @@ class StepLog:
                 if part:
                     self._parts[one] = b""
                     self._cut(one, part)
+                    self.pieces += 1
 
     @property
     def unfinished(self) -> bool:
@@ -108,6 +111,7 @@ class StepLog:
         end = data.rfind(b"\n") + 1
         self._parts[stream] = rest = data[end:] if end else data
         if end:
+            self.pieces = 0
             self._lines(stream, data[:end] if rest else data, end)
         if len(rest) >= MAX_TEXT_BYTES:
             whole = len(rest) // MAX_TEXT_BYTES * MAX_TEXT_BYTES

@@ -3,6 +3,7 @@ it. The child stores what it measured; for one that ended without a word, this p
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -24,11 +25,16 @@ from .moment import Moment, measured
 TIMEOUT = 180.0
 MEMORY = 2 << 30
 _NICE = 10
+# Processes that want to run for each processor, of which one that gives way gets little.
+_BUSY = 3.0
 _OUT_OF_MEMORY = "it needed more memory than an evaluation may take: take a smaller window, or fewer columns"
 
 
-def measure_apart(project: Project, journal: Journal, monitor: MonitorSpec, timeout: float = TIMEOUT) -> Measurement:
+def measure_apart(
+    project: Project, journal: Journal, monitor: MonitorSpec, timeout: float | None = None
+) -> Measurement:
     """Evaluates one monitor in a child process, stores what it measured and returns it."""
+    timeout = _time_of(project, monitor) if timeout is None else timeout
     before = journal.measurements.newest_id()
     why = ""
     try:
@@ -38,7 +44,7 @@ def measure_apart(project: Project, journal: Journal, monitor: MonitorSpec, time
         if code:
             why = f"its process ended with {code}: {telling_line(errors)}".rstrip(": ")
     except subprocess.TimeoutExpired:
-        why = f"it took more than {timeout:g} s: take a smaller window, or fewer columns"
+        why = f"it took more than {timeout:g} s: {_advice()}"
     except OSError as error:
         why = f"its process cannot be started: {error.strerror or error}"
     stored = any(each.monitor == monitor.name for _, each in journal.measurements.after(before))
@@ -49,6 +55,15 @@ def measure_apart(project: Project, journal: Journal, monitor: MonitorSpec, time
     return found
 
 
+def _advice() -> str:
+    """Returns what may help. The child gives way to all others, so on a machine that has much more to do than it can, a
+    small window takes long, too."""
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    if load <= _BUSY * processors:
+        return "take a smaller window, or fewer columns"
+    return f"the machine is busy (a load of {load:.0f} on {processors} processors), or the window is too large"
+
+
 def main(arguments: Sequence[str]) -> int:
     """Evaluates a monitor in this process and returns its exit code."""
     return run_main(lambda: _evaluate(Path(arguments[0]), arguments[1]))
@@ -56,11 +71,12 @@ def main(arguments: Sequence[str]) -> int:
 
 def _evaluate(home: Path, name: str) -> None:
     priority.lower(priority.below(_NICE))
-    _bound_memory()
     project = Latest(home).project()
     monitor = project.monitors.get(name)
     if monitor is None:
         return
+    if monitor.kind is not MonitorKind.INFRA:  # it reads no rows, and its program's memory is not this process's
+        _bound_memory()
     with Journal.open(project.state / "journal.db") as journal:
         moment = Moment(project, journal, monitor, time.time())
         journal.measurements.add(_measured(moment))
@@ -103,12 +119,30 @@ def _age(moment: Moment) -> Measurement:
     return data_age.measure(moment)
 
 
+def _declared(moment: Moment) -> Measurement:
+    from . import declared
+
+    return declared.measure(moment)
+
+
+def _time_of(project: Project, monitor: MonitorSpec) -> float:
+    """Returns how long an evaluation may take, in seconds: a tool has the time that podium.yaml gives it, up to a
+    bound."""
+    infra = project.infra.get(monitor.measure) if monitor.kind is MonitorKind.INFRA else None
+    if infra is None:
+        return TIMEOUT
+    from .declared import LONGEST
+
+    return max(TIMEOUT, min(infra.timeout, LONGEST))
+
+
 _KINDS: Mapping[MonitorKind, Callable[[Moment], Measurement]] = {
     MonitorKind.DRIFT: _drift,
     MonitorKind.DATA: _data,
     MonitorKind.QUALITY: _quality,
     MonitorKind.ESTIMATE: _estimate,
     MonitorKind.FRESHNESS: _age,
+    MonitorKind.INFRA: _declared,
 }
 
 

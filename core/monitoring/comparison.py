@@ -7,6 +7,7 @@ the one that is farthest away.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..domain.frozen import Frozen
@@ -14,8 +15,9 @@ from ..domain.monitoring import ColumnMeasurement, Histogram
 from ..quality.bootstrap import holm
 from .columns import Column
 from .statistics import distances
-from .statistics.bins import binned
-from .statistics.tails import Null
+from .statistics.bins import binned, is_continuous
+from .statistics.resampling import exchanged
+from .statistics.tails import Law, Stricter, null_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 LEAST_CELLS = 10
+GONE = "no request has it"
 _SHOWN_VALUES = 20
 _OTHERS = "others"
 _LONGEST_NAME = 80
@@ -47,7 +50,7 @@ def compare(
     reference: Mapping[str, Column],
     current: Mapping[str, Column],
     *,
-    nulls: Mapping[str, Null] | None = None,
+    nulls: Mapping[str, Law] | None = None,
     chance: float | None = None,
 ) -> Compared:
     """Compares each column of the reference with the current one. With `chance`, the share of windows without any
@@ -59,10 +62,32 @@ def compare(
     if nulls is None or chance is None:
         first = max(known, key=lambda each: each.value or 0.0)
         return Compared(tuple(columns), first.value, column=first.column, p_value=None)
-    return _judged(columns, nulls, chance)
+    found = _judged(columns, nulls, chance)
+    if measure != distances.WASSERSTEIN:
+        return found
+    held = _held_against_exchanges(found, reference, current, nulls)
+    made = [
+        replace(each, p_value=held[each.column].p_value(each.value or 0.0)) if each.column in held else each
+        for each in columns
+    ]
+    return _judged(made, {**nulls, **held}, chance) if held else found
 
 
-def _judged(columns: Sequence[ColumnMeasurement], nulls: Mapping[str, Null], chance: float) -> Compared:
+def _held_against_exchanges(
+    found: Compared, reference: Mapping[str, Column], current: Mapping[str, Column], nulls: Mapping[str, Law]
+) -> Mapping[str, Stricter]:
+    """Returns what is known of the columns that are beyond their critical values, now with the distances of their own
+    rows exchanged: what a long tail does is not seen otherwise."""
+    samples = {
+        each.column: (reference[each.column].cells, current[each.column].cells)
+        for each in found.columns
+        if each.value is not None and each.critical is not None and each.value > each.critical
+    }
+    drawn = exchanged({name: both for name, both in samples.items() if is_continuous(both[0])})
+    return {name: Stricter((nulls[name], null_of(distances.WASSERSTEIN, each))) for name, each in drawn.items()}
+
+
+def _judged(columns: Sequence[ColumnMeasurement], nulls: Mapping[str, Law], chance: float) -> Compared:
     """Gives each column its critical value after Holm's step-down correction (1979), in which the n-th least likely of
     k columns is held against chance / (k - n + 1)."""
     known = [each for each in columns if each.value is not None and each.p_value is not None]
@@ -82,7 +107,7 @@ def _with_critical(column: ColumnMeasurement, critical: float | None) -> ColumnM
 
 
 def _column(
-    measure: str, reference: Column, current: Column | None, nulls: Mapping[str, Null] | None
+    measure: str, reference: Column, current: Column | None, nulls: Mapping[str, Law] | None
 ) -> ColumnMeasurement:
     why = _unfit(measure, reference, current)
     if why or current is None:
@@ -105,7 +130,7 @@ def _unfit(measure: str, reference: Column, current: Column | None) -> str:
     if why:
         return why
     if current is None:
-        return "no request has it"
+        return GONE
     if current.foreign and len(current.cells) < LEAST_CELLS:
         kind = "numbers" if reference.numeric else "words"
         return f"{current.foreign} of {current.rows} values are no {kind}, as the reference has them"

@@ -8,10 +8,11 @@ from typing import Any
 
 from ..domain.monitoring import ColumnMeasurement, Measurement
 from ..domain.text.format import count
-from .drift import sides, warnings_of
+from .comparison import GONE
+from .drift import expected, sides, vanished, warnings_of
 from .live import wilson
 from .moment import Moment, NoData
-from .statistics.violations import profile, violations
+from .statistics.violations import MISSING, Profile, profile, violations
 
 ANY = "any"
 
@@ -44,7 +45,11 @@ def measure(moment: Moment) -> Measurement:
         low=low,
         high=high,
         columns=tuple(found),
-        warnings=(*warnings_of(moment.monitor, reference, window), *_new(moment, before, window.table)),
+        warnings=(
+            *warnings_of(moment.monitor, reference, window),
+            *vanished(moment, before.columns, window),
+            *_new(moment, before, window.table),
+        ),
         message=f"{int(wrong.sum()):,} of {count(len(wrong), 'row')} have what is not in {reference.words}",
     )
 
@@ -55,9 +60,9 @@ def _column(moment: Moment, name: str, before: Any, now: Any) -> tuple[ColumnMea
 
     if name not in before:
         return ColumnMeasurement(name, None, message="the reference does not have it"), None
-    if name not in now:
-        return ColumnMeasurement(name, None, message="no request has it"), None
     known = profile(before[name])
+    if name not in now:
+        return _gone(moment, name, known, len(now))
     if known is None:
         return ColumnMeasurement(name, None, message="it has times, lists, or nothing"), None
     kinds = violations(known, now[name])
@@ -70,7 +75,19 @@ def _column(moment: Moment, name: str, before: Any, now: Any) -> tuple[ColumnMea
     return ColumnMeasurement(name, float(flags.mean()), message=told), flags
 
 
+def _gone(moment: Moment, name: str, known: Profile | None, rows: int) -> tuple[ColumnMeasurement, Any]:
+    """Returns what is said of a column that no request of the window has: it is missing in all of them, if they are
+    known to have it."""
+    import numpy as np
+
+    missing = known is not None and known.complete and moment.monitor.measure in (ANY, MISSING)
+    if not missing or not expected(moment, name):
+        return ColumnMeasurement(name, None, message=GONE), None
+    return ColumnMeasurement(name, 1.0, message=GONE), np.ones(rows, dtype=bool)
+
+
 def _new(moment: Moment, before: Any, now: Any) -> tuple[str, ...]:
     """Returns a sentence about columns of requests that the reference does not have."""
     new = [str(name) for name in now.columns if name not in before.columns]
-    return (f"{count(len(new), 'column')} of the requests are not in the reference",) if new else ()
+    are = "is" if len(new) == 1 else "are"
+    return (f"{count(len(new), 'column')} of the requests {are} not in the reference",) if new else ()

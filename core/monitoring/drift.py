@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..domain.monitoring import ColumnMeasurement, Measurement
 from ..domain.project import MonitorSpec
+from ..domain.text import one_line
 from ..labels.store import LabelStore
 from . import reference as references
 from . import window as windows
@@ -18,6 +19,9 @@ from .nulls import nulls
 from .rates import chance
 from .reference import Reference
 from .window import MAX_REQUESTS, Window
+
+# Columns that a sentence names.
+_NAMED = 5
 
 
 def measure(moment: Moment) -> Measurement:
@@ -40,7 +44,7 @@ def measure(moment: Moment) -> Measurement:
         critical=found.critical,
         p_value=found.p_value,
         columns=(*found.columns, *_absent(moment.monitor, before)),
-        warnings=warnings_of(moment.monitor, reference, window),
+        warnings=(*warnings_of(moment.monitor, reference, window), *vanished(moment, before, window)),
         message=_words(found, reference),
     )
 
@@ -85,6 +89,23 @@ def _absent(monitor: MonitorSpec, before: Mapping[str, Column]) -> list[ColumnMe
         for name in monitor.columns
         if name not in before
     ]
+
+
+def expected(moment: Moment, name: str) -> bool:
+    """Tells whether requests are known to have a column: those of the reference had it, or the monitor names it. A file
+    may have what no request has, such as the target."""
+    spec, environment = moment.monitor.reference, moment.project.environments.get(moment.monitor.environment)
+    if environment is not None and name in environment.redact:
+        return False
+    return name in moment.monitor.columns or bool(spec.first or spec.same)
+
+
+def vanished(moment: Moment, before: Iterable[Any], window: Window) -> tuple[str, ...]:
+    """Returns a sentence about columns that requests are known to have, and none of the window has."""
+    table: Any = window.table
+    gone = [one_line(str(each)) for each in before if each not in table and expected(moment, str(each))]
+    more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
+    return (f"no request of the window has {', '.join(gone[:_NAMED])}{more}",) if gone else ()
 
 
 def warnings_of(monitor: MonitorSpec, reference: Reference, window: Window) -> tuple[str, ...]:

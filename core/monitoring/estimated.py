@@ -57,6 +57,8 @@ def measure(moment: Moment) -> Measurement:
     for answers that are no probabilities of two classes."""
     moment.require_service()
     monitor, gate = moment.monitor, judged.gate_of(moment)
+    if not gate.task:
+        raise NoData(f"{gate.data} is not there to tell what gate {gate.name} judges", hint="write its `task: binary`")
     if gate.task != BINARY:
         raise NoData(f"gate {gate.name} does not judge two classes")
     with LabelStore.open(moment.project.state, monitor.environment) as store:

@@ -31,12 +31,14 @@ def is_light(monitor: MonitorSpec) -> bool:
     return monitor.kind in _LIGHT and not monitor.column
 
 
-def evaluate_due(project: Project, journal: Journal, say: Say, *, light: bool) -> None:
-    """Evaluates the monitors whose time has come, those that read no rows (`light`) or the others, and stores what was
-    measured. `say` is told of a monitor that has no value any more, and when it has one again."""
+def evaluate_due(project: Project, journal: Journal, say: Say, *, light: bool, infra: bool = False) -> None:
+    """Evaluates the monitors whose time has come, those that read no rows (`light`), those of infrastructure (`infra`)
+    or the others, and stores what was measured. `say` is told of a monitor that has no value any more, and when it has
+    one again."""
     now = time.time()
     for monitor in project.monitors.values():
-        if is_light(monitor) is light and is_due(journal, monitor, now):
+        outside = monitor.kind is MonitorKind.INFRA
+        if outside is infra and (outside or is_light(monitor) is light) and is_due(journal, monitor, now):
             before = journal.measurements.latest(monitor.name)
             for found in evaluate(project, journal, (monitor,)):
                 _tell(found, before, say)

@@ -23,7 +23,7 @@ def measure(moment: Moment) -> Measurement:
 def _model(moment: Moment) -> Measurement:
     moment.require_service()
     assert moment.version is not None
-    version = moment.journal.versions.get(moment.project.mlflow.model, moment.version)
+    version = moment.journal.versions.get(moment.model, moment.version)
     if version is None or not version.created:
         raise NoData(f"when version {moment.version} was made is not known: the registry was not read yet")
     return aged(moment, version.created)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..domain.project import Check, Gate
+from ..errors import Interrupted, PodiumError
 from ..quality import tables
 from ..quality.metrics import Unmeasurable, asked
+from ..quality.outside.datasets import of_version
 from ..quality.target.truths import truth_of
 from .moment import Moment
 
@@ -17,14 +20,25 @@ def gate_of(moment: Moment) -> Gate:
     """Returns the monitor's gate, with task and classes as its own data has them: a window of requests may have one
     class alone. Raises Unmeasurable if that data cannot be read."""
     gate = moment.project.gates[moment.monitor.gate]
-    path = moment.project.root / gate.data
-    if gate.targets or not path.exists():
+    path = None if gate.targets else _data(moment, gate)
+    if path is None:
         return gate
     table = tables.read(path, gate.data)
     if gate.target not in table.columns:
         raise Unmeasurable(f"{gate.data} has no column {gate.target!r}")
     known = truth_of(gate, table)
     return replace(gate, task=known.task or gate.task, classes=known.classes or gate.classes)
+
+
+def _data(moment: Moment, gate: Gate) -> Path | None:
+    """Returns where the gate's data lies; None if it is not there, or nobody knows: the gate itself may say enough."""
+    try:
+        path = of_version(moment.project, gate.data, moment.model, moment.version)
+    except Interrupted:
+        raise
+    except PodiumError:
+        return None
+    return path if path.exists() else None
 
 
 def check_of(moment: Moment, gate: Gate) -> Check:
@@ -38,7 +52,7 @@ def baseline(moment: Moment, check: Check) -> float | None:
     """Returns the metric's value when the version that serves was judged by the gate; None if it never was."""
     if moment.version is None:
         return None
-    report = moment.journal.gates.latest(moment.project.mlflow.model, moment.version, moment.monitor.gate)
+    report = moment.journal.gates.latest(moment.model, moment.version, moment.monitor.gate)
     return None if report is None else report.metrics.get(asked(check).label)
 
 

@@ -78,7 +78,10 @@ def wilson(share: float, rows: int) -> tuple[float, float]:
     square = _Z * _Z
     centre = share + square / (2 * rows)
     spread = _Z * math.sqrt(share * (1 - share) / rows + square / (4 * rows * rows))
-    return max(0.0, (centre - spread) / (1 + square / rows)), min(1.0, (centre + spread) / (1 + square / rows))
+    # At the ends the two are equal, but for what floats make of it.
+    low = (centre - spread) / (1 + square / rows) if share > 0 else 0.0
+    high = (centre + spread) / (1 + square / rows) if share < 1 else 1.0
+    return max(0.0, low), min(1.0, high)
 
 
 _KINDS: Mapping[str, Callable[[Moment], Measurement]] = {

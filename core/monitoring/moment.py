@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..delivery.environment.history import serving, stopped
+from ..delivery.environment.history import model_of, serving, stopped
 from ..domain.monitoring import Measurement
 from ..domain.project import MonitorSpec, Project
 from ..domain.text.format import moment
@@ -38,9 +38,14 @@ class Moment:
         return self.now - self.monitor.window if self.monitor.window is not None else 0.0
 
     @cached_property
+    def model(self) -> str:
+        """The registered model whose versions the environment serves."""
+        return model_of(self.project, self.journal, self.monitor.environment)
+
+    @cached_property
     def version(self) -> int | None:
         """The version that serves by the ledger."""
-        return serving(self.journal, self.monitor.environment)
+        return serving(self.journal, self.monitor.environment, self.model)
 
     def require_service(self) -> None:
         """Raises NoData if nothing serves: nothing is deployed, or a person stopped it."""

@@ -22,7 +22,7 @@ from .statistics.tails import Null, null_of
 
 DIRECTORY = "monitors"
 # Written into each file: another way to resample makes other distances.
-_FORM = 1
+_FORM = 2
 
 
 def nulls(

@@ -15,6 +15,7 @@ from ..domain.frozen import Frozen
 from ..labels import frames
 from ..labels.store import LabelStore
 from ..quality import tables
+from ..quality.outside.datasets import of_version
 from .moment import Moment, NoData
 from .window import MAX_REFERENCE_ROWS, PREDICTIONS, Window, predicted, thinned, window_of
 
@@ -46,10 +47,10 @@ def load(moment: Moment, store: LabelStore) -> Reference:
         return _first(moment, store)
     if wanted.gate:
         gate = moment.project.gates[wanted.gate]
-        table = _sampled(moment.project.root / gate.data, gate.data)
+        table = _sampled(_place(moment, gate.data), gate.data)
         targets = [gate.target, *gate.targets]
         return Reference(table.drop(columns=targets, errors="ignore"), f"the data of gate {gate.name}")
-    table = _sampled(moment.project.root / wanted.file, wanted.file)
+    table = _sampled(_place(moment, wanted.file), wanted.file)
     if moment.monitor.of == PREDICTIONS:
         names = [name for name in table.columns if str(name).partition("[")[0].partition(".")[0] == "prediction"]
         if not names:
@@ -57,6 +58,10 @@ def load(moment: Moment, store: LabelStore) -> Reference:
             raise NoData(f"{wanted.file} has no column `prediction`", hint=hint)
         table = predicted(table[names[0]].tolist()) if names == ["prediction"] else table[names]
     return Reference(table, wanted.file)
+
+
+def _place(moment: Moment, named: str) -> Path:
+    return of_version(moment.project, named, moment.model, moment.version)
 
 
 def _first(moment: Moment, store: LabelStore) -> Reference:

@@ -6,12 +6,14 @@ measurement there is no sample: a missing value is never a zero."""
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..delivery.proxy.transport import DirectTransport, Transport
 from ..domain.delivery import Replica, ReplicaState
-from ..domain.watching import Sample
+from ..domain.watching import Sample, share_of
+from ..telemetry.histograms import difference
 from ..telemetry.scrape import scrape
 from ..telemetry.windows import QUANTILES, Counts, Reading, window
 
@@ -61,6 +63,7 @@ class Sampler:
         if now <= before.at:
             return []
         values = _served(before, current) | _cpu(before, current)
+        values |= _shares(before, current, {replica.slot: replica.version for replica in living})
         if memory:
             values["memory"] = float(memory)
         return [Sample(self.environment, signal, now, value) for signal, value in values.items()]
@@ -74,6 +77,18 @@ def _served(before: _Before, now: _Before) -> dict[str, float]:
     else:
         values.pop("error_rate", None)
     return values
+
+
+def _shares(before: _Before, now: _Before, versions: Mapping[str, int]) -> dict[str, float]:
+    """Returns each version's share of the requests that replicas have answered; nothing while none was. A replica's
+    first totals are those of its whole life, and count from the next time on."""
+    answered = Counter[int]()
+    for slot, version in versions.items():
+        if slot in before.reading.latency and slot in now.reading.latency:
+            done = difference(now.reading.latency[slot], before.reading.latency[slot])
+            answered[version] += int(max(done.values(), default=0))
+    total = answered.total()
+    return {share_of(version): number / total for version, number in answered.items()} if total else {}
 
 
 def _cpu(before: _Before, now: _Before) -> dict[str, float]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ..domain.monitoring import WORST_FIRST, AlertState, MonitorKind, MonitorStatus
 from ..domain.project import AlertRule, MonitorSpec, Project
-from ..domain.text.format import duration, number
+from ..domain.text import measures
+from ..domain.text.format import duration
 from ..journal import Journal
 from .evaluate import next_time
 from .rates import words as rate_words
@@ -23,7 +24,7 @@ def status(project: Project, journal: Journal, monitor: MonitorSpec, *, watched:
         measure=monitor.measure,
         last=journal.measurements.latest(monitor.name),
         next=next_time(journal, monitor) if watched else None,
-        thresholds=tuple(map(threshold, rules)),
+        thresholds=tuple(threshold(rule, monitor) for rule in rules),
         alerts=tuple(each.name for each in rules),
         state=_state(journal, rules),
     )
@@ -54,6 +55,8 @@ def what(monitor: MonitorSpec) -> str:
     if monitor.kind is MonitorKind.LABELS:
         told = "share of requests with a label" if monitor.measure == "share" else "time from a request to its label"
         return f"{told}, over {duration(monitor.window)}"
+    if monitor.kind is MonitorKind.INFRA:
+        return f"drift of {monitor.measure}"
     if monitor.kind is MonitorKind.FRESHNESS:
         return "age of the model" if monitor.measure == "model" else f"age of {monitor.path}"
     return monitor.measure
@@ -69,10 +72,14 @@ def reference(monitor: MonitorSpec) -> str:
     return f"gate {wanted.gate}" if wanted.gate else wanted.file
 
 
-def threshold(rule: AlertRule) -> str:
-    """Returns in words what an alert compares its monitor's value with."""
+def threshold(rule: AlertRule, monitor: MonitorSpec) -> str:
+    """Returns in words what an alert compares its monitor's value with, in the unit of what is measured."""
     if rule.false_alarms is not None:
         return f"false alarms {rate_words(rule.false_alarms)}"
     if rule.above is not None:
-        return f"above {number(rule.above)}{f' ({rule.band})' if rule.band else ''}"
-    return f"below {number(rule.below)}"
+        return f"above {_shown(rule.above, monitor)}{f' ({rule.band})' if rule.band else ''}"
+    return f"below {_shown(rule.below, monitor)}"
+
+
+def _shown(amount: float | None, monitor: MonitorSpec) -> str:
+    return measures.value(monitor.kind, monitor.measure, amount)

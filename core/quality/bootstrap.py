@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..domain.frozen import Frozen
-from .metrics import Metric, ModelAnswers, Statistic, Unmeasurable, check, measure
+from .metrics import Metric, ModelAnswers, Statistic, Unmeasurable, measure
 from .resampling import Draw, draws, least_units, units_of
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def difference(
 ) -> MetricDifference:
     """Returns the difference with its interval. Raises Unmeasurable if the metric cannot be computed for either model,
     or its resamples took too long."""
-    point = metric.merit(measure(metric, candidate)) - metric.merit(measure(metric, champion))
     mine, theirs = _Centred(metric, candidate), _Centred(metric, champion)
+    point = metric.merit(mine.point) - metric.merit(theirs.point)
 
     def value(draw: Draw) -> float:
         return metric.merit(mine.moved(draw)) - metric.merit(theirs.moved(draw))
@@ -99,11 +99,11 @@ def interval(
     metric: Metric, answers: ModelAnswers, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = SEED
 ) -> MetricInterval:
     """Returns the interval of one model's metric on these rows. Raises Unmeasurable as `difference` does."""
-    check(metric, answers)
-    drawn = _drawn(metric, answers, _Centred(metric, answers).moved, resamples, seed)
+    centred = _Centred(metric, answers)
+    drawn = _drawn(metric, answers, centred.moved, resamples, seed)
     if drawn.size == 0:
         return MetricInterval(-math.inf, math.inf, math.inf)
-    drawn = _unbiased(metric, drawn, measure(metric, answers))
+    drawn = _unbiased(metric, drawn, centred.point)
     low, high = expanded(drawn, confidence, units_of(answers))
     return MetricInterval(low - metric.bias(answers), high, float(drawn.std()))
 
@@ -180,10 +180,10 @@ class _Centred:
     def __init__(self, metric: Metric, answers: ModelAnswers) -> None:
         import numpy as np
 
-        self._point = measure(metric, answers)
+        self.point = measure(metric, answers)
         self._statistic: Statistic = metric.statistic(answers, metric.options)
         self._whole = self._statistic.value(np.arange(answers.rows))
 
     def moved(self, draw: Draw) -> float:
         """Returns the value on drawn rows."""
-        return self._point + draw.shrink * (self._statistic.value(draw.rows) - self._whole)
+        return self.point + draw.shrink * (self._statistic.value(draw.rows) - self._whole)

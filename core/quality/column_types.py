@@ -28,6 +28,13 @@ def typed(table: Any, types: Mapping[str, str], shown: str) -> Any:
     return table.assign(**changed) if changed else table
 
 
+def types_of(schema: Any) -> dict[str, str]:
+    """Returns column -> type of a signature with named columns; tensors and nested types are left out."""
+    if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
+        return {}
+    return {str(spec.name): str(getattr(spec.type, "name", "")) for spec in schema.inputs}
+
+
 def plain(column: Any) -> Any:
     """Returns the column without the types that only pandas has: categories become their values, nullable numbers and
     truth values numpy's, with None or NaN for a gap."""

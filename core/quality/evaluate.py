@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from types import MappingProxyType
+from typing import TypeVar
 
 from ..domain.frozen import Frozen
 from ..domain.metrics import is_function
@@ -19,16 +20,19 @@ from ..domain.project import Check, Gate, Project
 from ..domain.text.format import count
 from ..domain.verdicts import CheckResult, GateReport, Verdict, worst
 from ..logs.masking import masked_fields
+from ..registry import files
+from . import pictures
 from .checks import CheckInputs, latency, name_of, schema
 from .data_checks import judge as data_checks
 from .fairness import fairness
 from .metric_checks import bounds, comparison
-from .metrics import Unmeasurable, measure, usual
+from .metrics import ModelAnswers, Unmeasurable, measure, usual
 from .model_process import ModelProcess
 from .own.functions import Functions
 from .reasons import told
 from .subjects import Fetch, GateData, JudgedModel, Locate, answered, have_room_for_two, read_data, start
 
+T = TypeVar("T")
 _KINDS: Mapping[str, Callable[[Check, CheckInputs], Sequence[CheckResult]]] = {
     "latency": latency,
     "schema": schema,
@@ -134,7 +138,7 @@ def _bench(asked: _Asked, fetch: Fetch, running: ExitStack, log: Callable[[str],
     if not any(check.kind == "latency" for check in gate.checks):
         mine.close()
     other, problem = beside.answered()
-    functions = Functions(asked.project, data, running)
+    functions = Functions(asked.project, data, running, log)
     return CheckInputs(data, subject, other, functions, asked.problem or problem, itself=asked.itself)
 
 
@@ -217,7 +221,27 @@ def _report(
         data=gate.data,
         rows=bench.data.rows if bench else 0,
         metrics=_all_metrics(bench.candidate) if bench else {},
+        confusion=_drawn(bench, pictures.confusion, None),
+        calibration=_drawn(bench, pictures.calibration, ()),
+        data_digest=_digest(bench) if bench else "",
     )
+
+
+def _digest(bench: CheckInputs) -> str:
+    """Returns the digest of the rows' file, so that anybody can tell later which rows these were; empty if it is gone
+    by now."""
+    path = bench.data.path
+    try:
+        return files.digest(path) if path.is_dir() else f"sha256:{files.file_digest(path).hex()}"
+    except OSError:
+        return ""
+
+
+def _drawn(bench: CheckInputs | None, picture: Callable[[ModelAnswers], T], without: T) -> T:
+    """Returns a picture of the candidate's answers; `without` where they cannot be read."""
+    with suppress(Unmeasurable):
+        return picture(bench.candidate.answers()) if bench is not None else without
+    return without
 
 
 def _all_metrics(candidate: JudgedModel) -> dict[str, float]:

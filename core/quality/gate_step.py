@@ -97,13 +97,14 @@ def _outside(kind: str, context: StepContext, candidate: Version) -> Outside:
 
 
 def _candidate(context: StepContext) -> tuple[str, int]:
-    number = context.options.get("version") or context.upstream_result("version")
+    model = context.model
+    number = context.options.get("version") or context.upstream_version(model)
     if number is None:
         raise UsageError(
             "the gate has no version to judge",
             hint="Put a step with `uses: register` before it, or give it `version:`.",
         )
-    return str(context.upstream_result("model") or context.project.mlflow.model), int(number)
+    return model, int(number)
 
 
 def champion_of(registry: Registry, model: str) -> tuple[Version | None, str]:

@@ -60,7 +60,8 @@ def _answers(check: Check, metric: Metric, subject: JudgedModel, one: Slice | No
 
 def _bound(check: Check, found: _Limited, verdict: Verdict, more: str) -> CheckResult:
     rows, spread = found.answers.rows, found.interval
-    message = f"{found.value:.4f} ({check.confidence:.0%} interval {spread.low:.4f} … {spread.high:.4f})"
+    interval = f"{_four(spread.low)} … {_four(spread.high)}"
+    message = f"{_four(found.value)} ({check.confidence:.0%} interval {interval})"
     message += f" on {count(rows, 'row')}" + (f" is {found.broken}" if found.broken else "")
     return CheckResult(
         name_of(check),
@@ -165,15 +166,19 @@ def _words(check: Check, bench: CheckInputs, pair: _Pair, verdict: Verdict) -> s
     assert bench.champion is not None
     found = pair.difference
     direction = "better" if found.value > 0 else "worse" if found.value < 0 else "different"
-    amount = f"{abs(found.value):.4f} {direction}" if found.value else "no different"
-    text = f"{pair.value:.4f} is {amount} than champion {bench.champion.version.version}'s {pair.baseline:.4f}"
-    text += (
-        f" ({check.confidence:.0%} interval {found.low:+.4f} … {found.high:+.4f}, margin {check.margin:g},"
-        f" {count(found.rows, 'row')})"
-    )
+    amount = f"{_four(abs(found.value))} {direction}" if found.value else "no different"
+    text = f"{_four(pair.value)} is {amount} than champion {bench.champion.version.version}'s {_four(pair.baseline)}"
+    interval = f"{check.confidence:.0%} interval {_four(found.low, '+')} … {_four(found.high, '+')}"
+    text += f" ({interval}, margin {check.margin:g}, {count(found.rows, 'row')})"
     if verdict is Verdict.INCONCLUSIVE:
-        text += f"; the smallest difference that these rows would show is {found.detectable:.4f}"
+        text += f"; the smallest difference that these rows would show is {_four(found.detectable)}"
     return text
+
+
+def _four(value: float, sign: str = "") -> str:
+    """Returns a number with four digits after the point or, where these would be 0.0000, with two that say something:
+    the target may be of any size."""
+    return f"{value:{sign}.4f}" if not value or abs(value) >= 0.00005 else f"{value:{sign}.2g}"
 
 
 def _slice_comparisons(check: Check, metric: Metric, bench: CheckInputs, slices: Sequence[Slice]) -> list[CheckResult]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..domain.frozen import Frozen
+from .column_types import types_of
 from .contained import Failed, begin, serve, within
 from .outputs import Output, encode
 from .tables import read_for
@@ -36,7 +37,7 @@ def _predict(request: Mapping[str, Any]) -> tuple[_Loaded, dict[str, Any], bytes
     """Loads the model and lets it predict every row, once."""
     model: Any = within("failed to load", lambda: _load(request["directory"]))
     schema = model.metadata.get_input_schema()
-    types = _types(schema)
+    types = types_of(schema)
     _ensure_not_told(types, request["targets"])
     table = within("cannot be asked", lambda: read_for(Path(request["path"]), request["shown"], types))
     columns = _columns(schema, [str(name) for name in table.columns if name not in request["targets"]])
@@ -55,13 +56,6 @@ def _ensure_not_told(inputs: Mapping[str, str], targets: Sequence[str]) -> None:
             f"the target {target!r} is also an input in its signature",
             f"Train it without {target!r}, or correct gates.*.target.",
         )
-
-
-def _types(schema: Any) -> dict[str, str]:
-    """Returns column -> type of a signature with named columns; tensors and nested types are left out."""
-    if schema is None or schema.is_tensor_spec() or not schema.has_input_names():
-        return {}
-    return {str(spec.name): str(getattr(spec.type, "name", "")) for spec in schema.inputs}
 
 
 def _columns(schema: Any, present: Sequence[str]) -> list[str]:

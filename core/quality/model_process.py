@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, cast
 
 from ..domain.frozen import Frozen
@@ -62,9 +63,11 @@ class ModelProcess:
         module: str = MODULE,
         cwd: Path | None = None,
         hint: str = _HINT,
+        env: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """`state` is the project's state directory, where the preloading server is. `secrets` are masked in whatever
-        errors repeat of the process's words. `hint` is what errors advise."""
+        errors repeat of the process's words. `hint` is what errors advise, and `env` has variables beside those of
+        this process."""
         self.who = who
         self._hint = hint
         self._secrets = tuple(secrets)
@@ -76,7 +79,7 @@ class ModelProcess:
         reading, self._requests = os.pipe()
         os.set_blocking(self._requests, False)
         # As many threads as a replica has: a measured latency is then that of what will serve.
-        env = {"MLFLOW_DISABLE_TELEMETRY": "true", **dict.fromkeys(THREADS, "1"), **os.environ}
+        env = {"MLFLOW_DISABLE_TELEMETRY": "true", **dict.fromkeys(THREADS, "1"), **os.environ, **env}
         child = Child(module, (str(os.getpid()),), env, str(cwd or Path.cwd()), (0, 1, 2))
         try:
             self._process = Process(state, child, (reading, answering, error))
@@ -140,14 +143,18 @@ class ModelProcess:
 
     def close(self) -> None:
         """Ends the process and its process group. May be called twice."""
-        process = self._process
-        process.poll()
-        if process.pid is not None:
+        self._process.poll()
+        self.kill()
+        self._process.end(_KILL_TIMEOUT)
+        self._close_pipes()
+
+    def kill(self) -> None:
+        """Kills the process group without waiting, also from another thread than the one that asks: `reply` then
+        raises."""
+        if self._process.pid is not None:
             # Also after its end: a group keeps its number for as long as somebody is in it.
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-        process.end(_KILL_TIMEOUT)
-        self._close_pipes()
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def _close_pipes(self) -> None:
         for descriptor in (self._answers, self._errors, self._requests):

@@ -14,7 +14,8 @@ _BEGINNING = 120
 def told(error: PodiumError) -> str:
     """Returns an error's message and hint as sentences."""
     hint = error.hint if error.hint.startswith("podium ") else error.hint[:1].upper() + error.hint[1:]
-    return f"{error.message}. {hint}".rstrip(". ") + "."
+    # What it quotes of others is a sentence with an end of its own.
+    return f"{error.message.rstrip('. ')}. {hint}".rstrip(". ") + "."
 
 
 def reason(error: BaseException) -> str:

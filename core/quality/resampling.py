@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MAX_RESAMPLED_ROWS = 25_000
 # With fewer blocks of times than this, series that are drawn whole tell more.
 _LEAST_BLOCKS = 20
+# More classes than this are drawn in one call: by then the calls cost more than the draws.
+_MAX_STRATA = 20
 
 
 class Draw(Frozen):
@@ -94,6 +96,12 @@ def _by_classes(answers: ModelAnswers, resamples: int, generator: Generator) -> 
     sizes = [max(1, round(stratum.size * share)) for stratum in strata]
     # A rare class has a larger share drawn, at least one row: it decides by how much values are drawn too far apart.
     shrink = max(size / stratum.size for stratum, size in zip(strata, sizes, strict=True)) ** 0.5
+    if len(strata) > _MAX_STRATA:
+        together, within = np.concatenate(strata), np.asarray([stratum.size for stratum in strata])
+        begins, highest = np.repeat(within.cumsum() - within, sizes), np.repeat(within, sizes)
+        for _ in range(resamples):
+            yield Draw(together[begins + generator.integers(0, highest)], shrink)
+        return
     for _ in range(resamples):
         drawn = [
             stratum[generator.integers(0, stratum.size, size)] for stratum, size in zip(strata, sizes, strict=True)

@@ -15,7 +15,7 @@ def open_registry(mlflow: Mlflow, state: Path) -> Registry:
     """Returns the registry of a project, without talking to it yet. `state` is the project's `.podium` directory.
     Raises NotNamed if it is a server that would get credentials and that nobody on this machine named."""
     require_server(mlflow, state)
-    if mlflow.embedded:
+    if mlflow.by_client:
         from .embedded import EmbeddedRegistry
 
         return EmbeddedRegistry(mlflow, state)

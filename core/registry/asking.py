@@ -17,10 +17,19 @@ _API = "/api/2.0/mlflow/experiments"
 
 def ask(mlflow: Mlflow, state: Path) -> str:
     """Returns the server's name if it answers with our credentials. Raises what `open_registry` and its requests do."""
+    return _asked(mlflow, state, f"{_API}/search")
+
+
+def ask_registry(mlflow: Mlflow, state: Path) -> str:
+    """Does the same for a server that has models and versions, and maybe nothing else."""
+    return _asked(mlflow, state, "/api/2.0/mlflow/registered-models/search")
+
+
+def _asked(mlflow: Mlflow, state: Path, path: str) -> str:
     require_server(mlflow, state)
     server = TrackingServer(mlflow.tracking_uri)
     try:
-        server.get(f"{_API}/search", {"max_results": 1})
+        server.get(path, {"max_results": 1})
         return server.name
     finally:
         server.close()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 import tempfile
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ _MLFLOW_LIMITS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
+_OTHER_SCHEMA = re.compile(r"(?:found version |Can't locate revision identified by ')([0-9A-Za-z_]+)")
+
 
 @contextmanager
 def translated(uri: str) -> Generator[None, None, None]:
@@ -53,26 +56,40 @@ def translated(uri: str) -> Generator[None, None, None]:
         if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
             raise UsageError(f"MLflow does not accept this: {words}") from error
         hint = "check mlflow.tracking_uri in podium.yaml, and that the store can be read and written"
-        if "out-of-date database schema" in str(error) or "Can't locate revision" in str(error):
-            hint = (
-                "the store was made by another MLflow version: back it up, then run `mlflow db upgrade <tracking URI>`"
-            )
+        hint = _hint_of_schema(str(error), uri) or hint
         raise Unreachable(f"the MLflow store {shown(uri)} cannot be used: {words}", hint=hint) from error
 
 
-def connected(uri: str) -> Any:
-    """Returns an MlflowClient, with MLflow's output silenced and its retries shortened. Sets the process's global
-    tracking URI, because MLflow's SQL registry uses it to find logged models."""
+def _hint_of_schema(words: str, uri: str) -> str:
+    """Returns what to do about a store that was made by another MLflow; empty for other errors. MLflow calls each of
+    them out of date, and advises an upgrade that fails where the store is the newer one."""
+    found = _OTHER_SCHEMA.search(words)
+    if found is None:
+        return ""
+    import mlflow
+
+    versions = Path(mlflow.__file__).with_name("store") / "db_migrations" / "versions"
+    if any(versions.glob(f"{found[1]}_*.py")):
+        return f"the store was made by an older MLflow: back it up, then run `mlflow db upgrade {shown(uri)}`"
+    return f"the store was made by a newer MLflow than {mlflow.__version__} here: upgrade it (`pip install -U mlflow`)"
+
+
+def connected(uri: str, registry: str = "") -> Any:
+    """Returns an MlflowClient for a store, and for models another one if it is named, with MLflow's output silenced and
+    its retries shortened. Sets the process's global tracking URI, because MLflow's SQL registry uses it
+    to find logged models."""
     for name, value in _MLFLOW_LIMITS.items():
         os.environ.setdefault(name, value)
-    _probe(uri)
+    registry = registry or uri
+    for each in dict.fromkeys((uri, registry)):
+        _probe(each)
     import mlflow
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    return mlflow.MlflowClient(uri, uri)
+    mlflow.set_registry_uri(registry)
+    return mlflow.MlflowClient(uri, registry)
 
 
 def _probe(uri: str) -> None:
@@ -113,7 +130,7 @@ class EmbeddedRegistry:
     @property
     def _client(self) -> Any:
         if self._made is None:
-            self._made = connected(self._uri)
+            self._made = connected(self._uri, self._mlflow.registry_uri)
         return self._made
 
     # -- reading
@@ -204,6 +221,8 @@ class EmbeddedRegistry:
         with translated(self._uri):
             run = self.run(mlflow_run)
             source, logged = records.source_of(run)
+            if self._mlflow.registry_uri:
+                source, logged = records.elsewhere(run, self._logged), ""
             existing = self._registered(model, run.id, source)
             if existing is not None:
                 for key, value in tags.items():
@@ -280,11 +299,15 @@ class EmbeddedRegistry:
             uri = str(self._client.get_model_version_download_uri(model, str(number)))
             scheme, _, rest = uri.partition(":/")
             if scheme == "models":
-                return str(self._client.get_logged_model(rest.strip("/")).artifact_location)
+                return self._logged(rest.strip("/"))[1]
             if scheme == "runs":
                 run, _, path = rest.strip("/").partition("/")
-                return f"{self.run(run).artifact_uri}/{path}"
+                return records.place_of(self.run(run), path, self._logged)
             return uri
+
+    def _logged(self, model_id: str) -> records.LoggedModel:
+        found = self._client.get_logged_model(model_id)
+        return str(found.name), str(found.artifact_location)
 
     def _ensure_model(self, model: str) -> None:
         try:

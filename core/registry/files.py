@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from .. import beneath
@@ -17,8 +18,31 @@ from ..beneath import Directory, inside_of, walk
 from ..errors import NotFound, PodiumError, Refused, Unreachable
 from ..http_client import printable
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 # A server that names one of these names this machine, or another server, which gets none of its credentials.
 _NOT_A_STORE = frozenset({"", "file", "http", "https", "models", "runs"})
+
+
+class Full(Exception):
+    """As much was written as is wanted."""
+
+
+class Beginning(io.BytesIO):
+    """Takes the first `most` bytes of what is written, and ends with Full."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def write(self, content: Buffer, /) -> int:
+        room = self._most - self.tell()
+        part = bytes(content)
+        super().write(part[:room])
+        if len(part) >= room:
+            raise Full
+        return len(part)
 
 
 def directory(state: Path, model: str, version: int) -> Path:

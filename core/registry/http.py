@@ -137,11 +137,16 @@ def _source(uri: str, environ: Mapping[str, str]) -> str:
     return "MLFLOW_TRACKING_TOKEN" if environ.get("MLFLOW_TRACKING_TOKEN") else ""
 
 
+# In the order in which MLflow's own client looks: what it believes, Podium believes.
+_BUNDLES = ("MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
 def _trust(environ: Mapping[str, str]) -> Trust:
     return Trust(
         verify=environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() not in ("true", "1"),
-        bundle=environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH", ""),
+        bundle=next((environ[name] for name in _BUNDLES if environ.get(name)), ""),
         client_certificate=environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH", ""),
+        variable=_BUNDLES[0],
     )
 
 

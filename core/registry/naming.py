@@ -23,8 +23,11 @@ def credentials(mlflow: Mlflow, environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def require_server(mlflow: Mlflow, state: Path, environ: Mapping[str, str] | None = None) -> None:
-    """Raises NotNamed if the store is a server that no person named and that would get a credential."""
+    """Raises NotNamed if the store, of runs or of models, is a server that no person named and that would get a
+    credential."""
     environ = os.environ if environ is None else environ
+    if mlflow.registry_uri:
+        require_server(mlflow.registry, state, environ)
     given = credentials(mlflow, environ)
     if given and not mlflow.named and "://" in mlflow.tracking_uri:
         secret = len(given) > len(mlflow.variables) or any(map(looks_secret, mlflow.variables))

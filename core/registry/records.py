@@ -223,6 +223,26 @@ def source_of(run: TrackedRun) -> tuple[str, str]:
     )
 
 
+# Of a logged model: its name, and where its files are.
+LoggedModel = tuple[str, str]
+
+
+def elsewhere(run: TrackedRun, logged: Callable[[str], LoggedModel]) -> str:
+    """Returns what to register of a run where the registry is another store than the runs': it knows no logged model,
+    and an MLflow server takes no other place of files than one below its own runs."""
+    name = logged(run.models[-1])[0] if run.models else old_model_paths(run.tags)[-1]
+    return f"runs:/{run.id}/{name}"
+
+
+def place_of(run: TrackedRun, path: str, logged: Callable[[str], LoggedModel]) -> str:
+    """Returns where `runs:/RUN/PATH` is: a model that the run logged under that name, or one of its artifacts."""
+    for model_id in reversed(run.models):
+        name, place = logged(model_id)
+        if name == path:
+            return place
+    return f"{run.artifact_uri}/{path}"
+
+
 def old_model_paths(tags: Mapping[str, str]) -> list[str]:
     """Returns the artifact paths of the models that a run of MLflow 2 logged, oldest first."""
     try:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..beneath import Directory, copy_tree
-from ..domain.models import MetricPoint, Model, Version
+from ..domain.curves import Artifact
+from ..domain.models import TAG_KEY, TAG_RUN, MetricPoint, Model, Version
 from ..domain.project import Mlflow
 from ..errors import NotFound, Refused, Unreachable
 from ..http_client import escaped, printable
@@ -19,6 +20,7 @@ from .records import VersionRecord
 from .store import TAG_CONTEXT, LoggedDataset, TrackedRun
 
 API = "/api/2.0/mlflow"
+_OF_REGISTRY = (f"{API}/registered-models/", f"{API}/model-versions/")
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 PAGE_SIZE = 1000
 HISTORY_PAGE_SIZE = 10_000
@@ -31,10 +33,14 @@ class RestRegistry:
     def __init__(self, mlflow: Mlflow, state: Path, environ: Mapping[str, str] | None = None) -> None:
         self._mlflow = mlflow
         self._server = TrackingServer(mlflow.tracking_uri, environ)
+        # Of models and versions; runs, logged models and files are the other one's.
+        self._registry = TrackingServer(mlflow.registry_uri, environ) if mlflow.registry_uri else self._server
         self._experiments: dict[str, str | None] = {}
 
     def close(self) -> None:
         self._server.close()
+        if self._registry is not self._server:
+            self._registry.close()
 
     # -- reading
     # ----------------------------------------------------------------------------------------------------------------
@@ -54,7 +60,7 @@ class RestRegistry:
 
     def version(self, model: str, number: int) -> Version:
         item = answers.part(
-            self._server.get(f"{API}/model-versions/get", {"name": model, "version": str(number)}), "model_version"
+            self._registry.get(f"{API}/model-versions/get", {"name": model, "version": str(number)}), "model_version"
         )
         record = answers.version_record(item)
         aliases = dict.fromkeys(answers.texts(item, "aliases"), number)
@@ -78,7 +84,7 @@ class RestRegistry:
         return found
 
     def aliases(self, model: str) -> dict[str, int]:
-        found = self._server.get(f"{API}/registered-models/get", {"name": model})
+        found = self._registry.get(f"{API}/registered-models/get", {"name": model})
         return answers.aliases(answers.part(found, "registered_model"))
 
     def run(self, mlflow_run: str) -> TrackedRun:
@@ -96,6 +102,57 @@ class RestRegistry:
 
         return records.runs_by_key(keys, own, others, self._search_runs)
 
+    def runs_of(self, experiment: str, run_id: int, keys: Collection[str]) -> list[TrackedRun]:
+        """Returns the MLflow runs that the steps with these keys started in a run of Podium's, finished or not: those
+        of `experiment`, and only without any there those of all others."""
+        wanted = f"tags.`{TAG_RUN}` = {records.quoted(str(run_id))}"
+
+        def here(experiments: Sequence[str]) -> list[TrackedRun]:
+            return [each for each in self._search_runs(experiments, wanted) if each.tags.get(TAG_KEY) in keys]
+
+        own = self._experiment(experiment)
+        found = here([own]) if own is not None else []
+        if found:
+            return found
+        query = {"max_results": PAGE_SIZE, "order_by": ["last_update_time DESC"]}
+        items = self._posted(f"{API}/experiments/search", query, "experiments")
+        others = [answers.text(item, "experiment_id") for item in items]
+        return [each for batch in records.batches(others, records.EXPERIMENT_BATCH) for each in here(batch)]
+
+    def artifacts(self, root: str, most: int) -> list[Artifact]:
+        """Returns the files below a run's artifacts, by name; at most `most`."""
+        found: list[Artifact] = []
+        waiting = [""]
+        below = self._served(root)
+        while waiting and len(found) < most:
+            sub = waiting.pop(0)
+            listing = self._server.get(ARTIFACTS, {"path": f"{below}/{sub}" if sub else below})
+            for item in answers.parts(listing, "files"):
+                name = files.safe_relative(answers.text(item, "path")).name
+                path = files.safe_relative(f"{sub}/{name}" if sub else name).as_posix()
+                if item.get("is_dir"):
+                    waiting.append(path)
+                else:
+                    found.append(Artifact(path, answers.whole(item, "file_size") if "file_size" in item else None))
+        return sorted(found, key=lambda each: each.path)[:most]
+
+    def artifact(self, root: str, path: str, most: int) -> bytes:
+        """Returns the first `most` bytes of a run's artifact."""
+        into = files.Beginning(most)
+        with suppress(files.Full):
+            self._server.download(f"{ARTIFACTS}/{escaped(f'{self._served(root)}/{path}')}", into, None)
+        return into.getvalue()
+
+    def _served(self, root: str) -> str:
+        """Returns where a run's artifacts are below the server's artifact service. Raises Refused for another store."""
+        below = artifact_path(root)
+        if below is None:
+            raise Refused(
+                f"the files are at {printable(root, 150)}, which the server does not hand out",
+                hint="start it with --serve-artifacts, or fetch them with `mlflow artifacts download`",
+            )
+        return below
+
     def metric_history(self, mlflow_run: str, metric: str) -> list[MetricPoint]:
         query = {"run_id": mlflow_run, "metric_key": metric, "max_results": HISTORY_PAGE_SIZE}
         points = map(answers.metric_point, self._pages(f"{API}/metrics/get-history", query, "metrics"))
@@ -107,6 +164,8 @@ class RestRegistry:
     def register(self, model: str, mlflow_run: str, *, tags: Mapping[str, str], description: str = "") -> Version:
         run = self.run(mlflow_run)
         source, logged = records.source_of(run)
+        if self._mlflow.registry_uri:
+            source, logged = records.elsewhere(run, self._logged), ""
         existing = self._registered(model, run.id, source)
         if existing is not None:
             for key, value in tags.items():
@@ -114,7 +173,7 @@ class RestRegistry:
                     self.set_tag(model, existing.number, key, value)
             return self.version(model, existing.number)
         with suppress(Refused):  # it exists, which is what we want
-            self._server.post(f"{API}/registered-models/create", {"name": model})
+            self._registry.post(f"{API}/registered-models/create", {"name": model})
         body: dict[str, Any] = {
             "name": model,
             "source": source,
@@ -124,21 +183,21 @@ class RestRegistry:
         }
         if logged:
             body["model_id"] = logged
-        made = answers.part(self._server.post(f"{API}/model-versions/create", body), "model_version")
+        made = answers.part(self._registry.post(f"{API}/model-versions/create", body), "model_version")
         return self.version(model, answers.whole(made, "version", None))
 
     def set_alias(self, model: str, alias: str, number: int) -> None:
-        self._server.post(
+        self._registry.post(
             f"{API}/registered-models/alias", {"name": model, "alias": alias, "version": str(number)}, retry=True
         )
 
     def delete_alias(self, model: str, alias: str) -> None:
-        self._server.post(
+        self._registry.post(
             f"{API}/registered-models/alias", {"name": model, "alias": alias}, method="DELETE", retry=True
         )
 
     def set_tag(self, model: str, number: int, key: str, value: str) -> None:
-        self._server.post(
+        self._registry.post(
             f"{API}/model-versions/set-tag",
             {"name": model, "version": str(number), "key": key, "value": value},
             retry=True,
@@ -222,15 +281,19 @@ class RestRegistry:
     def _location(self, model: str, number: int) -> str:
         """Returns where the files of a version are, following MLflow's own indirections (`models:/m-…`, `runs:/…`)."""
         named = {"name": model, "version": str(number)}
-        uri = answers.text(self._server.get(f"{API}/model-versions/get-download-uri", named), "artifact_uri")
+        uri = answers.text(self._registry.get(f"{API}/model-versions/get-download-uri", named), "artifact_uri")
         scheme, _, rest = uri.partition(":/")
         if scheme == "models":
-            found = self._server.get(f"{API}/logged-models/{escaped(rest.strip('/'))}")
-            return answers.text(answers.part(answers.part(found, "model"), "info"), "artifact_uri")
+            return self._logged(rest.strip("/"))[1]
         if scheme == "runs":
             run, _, path = rest.strip("/").partition("/")
-            return f"{self.run(run).artifact_uri}/{path}"
+            return records.place_of(self.run(run), path, self._logged)
         return uri
+
+    def _logged(self, model_id: str) -> records.LoggedModel:
+        found = self._server.get(f"{API}/logged-models/{escaped(model_id)}")
+        info = answers.part(answers.part(found, "model"), "info")
+        return answers.text(info, "name"), answers.text(info, "artifact_uri")
 
     def _client(self) -> Any:
         """Returns MLflow's own client, for artifacts in a store that the server does not proxy, such as a bucket."""
@@ -242,13 +305,15 @@ class RestRegistry:
     # ----------------------------------------------------------------------------------------------------------------
 
     def _pages(self, path: str, query: Mapping[str, Any], field: str) -> Iterator[Mapping[str, Any]]:
-        yield from self._paged(lambda token: self._server.get(path, {**query, **token}), path, field)
+        server = self._registry if path.startswith(_OF_REGISTRY) else self._server
+        yield from self._paged(server, lambda token: server.get(path, {**query, **token}), path, field)
 
     def _posted(self, path: str, body: Mapping[str, Any], field: str) -> Iterator[Mapping[str, Any]]:
-        yield from self._paged(lambda token: self._server.post(path, {**body, **token}, retry=True), path, field)
+        server = self._server
+        yield from self._paged(server, lambda token: server.post(path, {**body, **token}, retry=True), path, field)
 
     def _paged(
-        self, ask: Callable[[Mapping[str, str]], dict[str, Any]], path: str, field: str
+        self, server: TrackingServer, ask: Callable[[Mapping[str, str]], dict[str, Any]], path: str, field: str
     ) -> Iterator[Mapping[str, Any]]:
         token: dict[str, str] = {}
         for _ in range(MAX_PAGES):
@@ -258,9 +323,7 @@ class RestRegistry:
             if not following or token.get("page_token") == following:
                 return
             token = {"page_token": following}
-        raise Unreachable(
-            f"{self._server.name} never ended its answer to {printable(path)}", hint="read the server's log"
-        )
+        raise Unreachable(f"{server.name} never ended its answer to {printable(path)}", hint="read the server's log")
 
     def _count(self, model: str) -> int:
         query = {"filter": f"name={records.quoted(model)}", "max_results": PAGE_SIZE}

@@ -32,11 +32,22 @@ _TABLES = "registry.tables"
 
 
 def fingerprint(mlflow: Mlflow) -> str | None:
-    """Returns a value that changes whenever the store is written to; None if only a request can find that out.
+    """Returns a value that changes whenever the store is written to; None if only a request can find that out. Where
+    versions are in a store of their own, both count: what a version's run logged is in the other one."""
+    if not mlflow.registry_uri:
+        return _fingerprint(mlflow.tracking_uri)
+    registry, tracking = _fingerprint(mlflow.registry_uri), _fingerprint(mlflow.tracking_uri)
+    if registry is None or tracking is None:
+        return None
+    return ABSENT if registry == ABSENT else f"{registry}|{tracking}"
+
+
+def _fingerprint(uri: str) -> str | None:
+    """Returns the fingerprint of one store.
 
     SQLite counts its writes in bytes 24 to 27 of the file's header; in WAL mode the write-ahead log grows instead.
     """
-    path = sqlite_file(mlflow.tracking_uri)
+    path = sqlite_file(uri)
     if path is None:
         return None
     try:
@@ -118,7 +129,7 @@ def refresh_here(project: Project, journal: Journal) -> None:
 
     Never fails: the step has done its work, and the agent will refresh later.
     """
-    if project.mlflow.embedded:
+    if project.mlflow.by_client:
         with suppress(PodiumError):
             refresh(project, journal)
 
@@ -132,13 +143,13 @@ def refresh_apart(project: Project, journal: Journal) -> bool:
     if journal.borrowed or not stale(project, journal):
         return False
     if fingerprint(project.mlflow) is None:
-        pause = EMBEDDED_INTERVAL if project.mlflow.embedded else SERVER_INTERVAL
+        pause = EMBEDDED_INTERVAL if project.mlflow.by_client else SERVER_INTERVAL
         if elapsed(float(journal.values.get(_CHECKED) or 0.0), time.time()) < pause:
             return False
         journal.values.set(
             _CHECKED, repr(time.time())
         )  # also after a failure: a dead server is not asked twice a second
-    if not project.mlflow.embedded or fingerprint(project.mlflow) == ABSENT:
+    if not project.mlflow.by_client or fingerprint(project.mlflow) == ABSENT:
         refresh(project, journal)
         return True
     _child(project)
@@ -166,10 +177,10 @@ def _child(project: Project) -> None:
 
 
 def _names(project: Project, journal: Journal, registry: Registry) -> list[str]:
-    """Returns the project's model, and every other model if the whole store belongs to the project. A server is
+    """Returns the project's models, and every other model if the whole store belongs to the project. A server is
     shared with others."""
-    names = {project.mlflow.model: None}
-    if project.mlflow.embedded:
+    names = dict.fromkeys(project.models)
+    if project.mlflow.registry.embedded:
         present = [model.name for model in registry.models()[:MAX_MODELS]]
         names.update(dict.fromkeys(present))
         for gone in journal.versions.models():

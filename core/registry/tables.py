@@ -29,9 +29,9 @@ _BUSY_TIMEOUT = 1.0
 
 
 def digest(mlflow: Mlflow) -> str | None:
-    """Returns a hash that differs whenever the snapshot could. None if the store is not SQLite, does not exist or
-    has an unknown layout; MLflow then has to be asked."""
-    path = sqlite_file(mlflow.tracking_uri)
+    """Returns a hash that differs whenever the snapshot could. None if the store is not SQLite, does not exist,
+    has an unknown layout or is two stores; MLflow then has to be asked."""
+    path = sqlite_file(mlflow.tracking_uri) if not mlflow.registry_uri else None
     if path is None or not path.exists():
         return None
     found = hashlib.blake2b(f"{mlflow.tracking_uri}\0{mlflow.model}".encode(), digest_size=16)

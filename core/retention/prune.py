@@ -91,7 +91,10 @@ def _change(one: Pruned) -> Change:
 
 
 def _kept(scene: Scene) -> list[Change]:
-    return [Change(f"v{version}", "its files", f"kept: {why}") for version, why in sorted(needed(scene).items())]
+    return [
+        Change(scene.project.version(model, version), "its files", f"kept: {why}")
+        for (model, version), why in sorted(needed(scene).items())
+    ]
 
 
 def _linked(scene: Scene) -> list[str]:

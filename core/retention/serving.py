@@ -31,12 +31,23 @@ _OPEN_LOGS = ("agent.log", "preload/preload.log")
 # -- fetched versions ------------------------------------------------------------------------------------------------
 
 
-def needed(scene: Scene) -> dict[int, str]:
-    """Returns version of the project's model -> why its files stay."""
+def needed(scene: Scene) -> dict[tuple[str, int], str]:
+    """Returns (model, version) -> why its files stay."""
     stay = needed_versions(scene.project, scene.journal, newest=_NEWEST_VERSIONS)
     # Of an environment that podium.yaml has no more, too: what runs there is still stopped by a person only.
-    running = {row.version: f"runs on {row.environment}" for row in scene.journal.replicas.all()}
+    last_model = scene.journal.ledger.last_model
+    running = {
+        (last_model(row.environment) or scene.project.model_of(row.environment), row.version): (
+            f"runs on {row.environment}"
+        )
+        for row in scene.journal.replicas.all()
+    }
     return running | stay
+
+
+def _folders(scene: Scene) -> set[tuple[str, int]]:
+    """Returns (folder below `models/`, version) of what is needed."""
+    return {(version_directory(scene.state, model, 0).parent.name, number) for model, number in needed(scene)}
 
 
 def models(scene: Scene) -> Iterator[Item]:
@@ -45,16 +56,15 @@ def models(scene: Scene) -> Iterator[Item]:
     top = scene.opened(MODELS)
     if top is None:
         return
-    own, stay = version_directory(scene.state, scene.project.mlflow.model, 0).parent.name, needed(scene)
-    age = scene.project.retain.models
+    stay, age = _folders(scene), scene.project.retain.models
     with top:
         for model in sorted(top.names()):
             if not model.startswith(".") and _is_directory(top, model):
                 with top.below(model, links=False) as versions:
                     for number in _versions(versions):
-                        if not (model == own and number in stay) and scene.old(_asked(versions, number), age):
+                        if (model, number) not in stay and scene.old(_asked(versions, number), age):
                             size = sum(size_of(versions, name) for name in _parts(versions, number))
-                            remove = partial(_remove_version, scene, model, number, model == own)
+                            remove = partial(_remove_version, scene, model, number)
                             yield Item(f"{model} v{number}", size, f"not needed, {too_old(age)}", remove)
 
 
@@ -77,12 +87,12 @@ def _asked(top: Directory, number: int) -> float:
     return max(newest_change(top, name) for name in _parts(top, number)[:1])
 
 
-def _remove_version(scene: Scene, model: str, number: int, own: bool) -> int:
+def _remove_version(scene: Scene, model: str, number: int) -> int:
     top = scene.opened(MODELS)
     if top is None:
         return 0
     with top, top.below(model, links=False) as versions:
-        if (own and number in needed(scene)) or not scene.old(_asked(versions, number), scene.project.retain.models):
+        if (model, number) in _folders(scene) or not scene.old(_asked(versions, number), scene.project.retain.models):
             return 0
         for name in _parts(versions, number):
             gone = f"{GONE}{name}-{os.getpid()}"

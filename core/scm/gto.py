@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from ..domain.frozen import Frozen
 from ..errors import UsageError
@@ -55,7 +56,7 @@ def parse(tag: str) -> TagName | None:
     return TagName(found["artifact"], None, found["stage"], int(found["counter"]))
 
 
-def is_record(tag: str, model: str) -> bool:
-    """Tells whether a tag's name is that of a record about the model: such a tag starts no pipeline."""
+def is_record(tag: str, models: Iterable[str]) -> bool:
+    """Tells whether a tag's name is that of a record about one of the models: such a tag starts no pipeline."""
     found = parse(tag)
-    return found is not None and found.artifact == artifact_of(model)
+    return found is not None and found.artifact in map(artifact_of, models)

@@ -17,13 +17,14 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from itertools import count
 from typing import Any, cast
 
+from .forms.shape import Beyond
 from .guard import Guard
 from .metrics import CONTENT_TYPE, Metrics
 from .options import Options
-from .predicting import Predictor
+from .predicting import SENT, SENT_ON, Predictor
 from .recorder import Recorder
 from .redaction import Keys, Redaction
-from .scoring import Scorer, ScoringAnswer, problem
+from .scoring import Scorer, ScoringAnswer, beyond, problem
 from .senders import STRANGER, Senders
 
 Scope = MutableMapping[str, Any]
@@ -34,6 +35,9 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 # The query of a request that Podium itself sends before there is traffic: nobody's, so it is not kept.
 WARM_UP = b"warm-up"
 _MAX_FEEDBACK_BODY = 1024 * 1024
+# Bodies that a replica holds at once, in multiples of the largest one: clients that send slowly, or wait for a
+# prediction that hangs, must not fill the memory.
+_HELD_BODIES = 16
 _FEEDBACK = (
     'Expected {"request_id": "…", "truth": …}, with "at" (seconds since the epoch) and "row" (from 0) where they are'
     " known, or a list of these."
@@ -54,7 +58,9 @@ _COMPRESSED = problem(
     "The request has a Content-Encoding, and only requests without one are read: send it uncompressed.",
     kept=False,
 )
+FULL = problem(503, "TEMPORARILY_UNAVAILABLE", "Too many large requests are being answered.", kept=False)
 NOT_FOUND = ScoringAnswer(404, b'{"detail":"Not Found"}')
+MOVED = ScoringAnswer(307, b"")
 NOT_ALLOWED = ScoringAnswer(405, b'{"detail":"Method Not Allowed"}')
 
 
@@ -100,6 +106,7 @@ class App:
         )
         self._prefix = binascii.hexlify(os.urandom(6)) + b"-"
         self._numbers = count(1)
+        self._held = 0  # bytes of requests that are not answered yet
         self._routes: dict[str, tuple[bytes, Callable[[Scope, Receive, Send], Awaitable[None]]]] = {
             "/invocations": (b"POST", self.invocations),
             "/feedback": (b"POST", self.feedback),
@@ -119,13 +126,22 @@ class App:
         method, handler = self._routes.get(scope["path"], (b"", None))
         try:
             if handler is None:
-                await reply(send, NOT_FOUND)
-            elif scope["method"].encode() != method:
-                await reply(send, NOT_ALLOWED, [(b"allow", method)])
+                await self._elsewhere(scope, send)
+            elif scope["method"].encode() == method or (scope["method"] == "HEAD" and method == b"GET"):
+                await handler(scope, receive, send)  # the server sends no body to HEAD
             else:
-                await handler(scope, receive, send)
+                await reply(send, NOT_ALLOWED, [(b"allow", b"GET, HEAD" if method == b"GET" else method)])
         except Disconnected:
             return
+
+    async def _elsewhere(self, scope: Scope, send: Send) -> None:
+        """Sends a path with a slash too many to the right one, as MLflow's server does; there is no other."""
+        path = scope["path"].rstrip("/")
+        if path not in self._routes:
+            await reply(send, NOT_FOUND)
+            return
+        query = scope["query_string"]
+        await reply(send, MOVED, [(b"location", path.encode() + (b"?" + query if query else b""))])
 
     async def ping(self, scope: Scope, receive: Receive, send: Send) -> None:
         await reply(send, self.health())
@@ -151,6 +167,7 @@ class App:
 
     async def invocations(self, scope: Scope, receive: Receive, send: Send) -> None:
         content_type, request_id, length, plain = self._headers(scope["headers"])
+        sent = next((value for name, value in scope["headers"] if name == SENT), b"")
         headers = [(b"x-request-id", request_id)]
         if self.scorer is None:
             await reply(send, LOADING, headers)
@@ -158,23 +175,27 @@ class App:
         metrics = self.metrics
         metrics.in_flight += 1
         body = b""
+        held = [0]
         try:
-            got = await self._body(receive, length, self.options.max_body)
+            got = await self._body(receive, length, self.options.max_body, held)
             started = time.perf_counter()  # what a client takes to send its request is not the model's
             if isinstance(got, ScoringAnswer):
                 answer = got
             elif not plain:
                 answer = _COMPRESSED
+            elif refused := await self._beyond(got, content_type):
+                answer = refused
             else:
                 body = got
-                answer = await self.predictor.answer(self.scorer, body, content_type, request_id)
+                answer = await self.predictor.answer(self.scorer, body, content_type, request_id, sent)
             await reply(send, answer, headers)
             seconds = time.perf_counter() - started
             metrics.observe(answer.status, seconds, answer.rows)
-            if self.recorder is not None and scope["query_string"] != WARM_UP:
+            if self.recorder is not None and scope["query_string"] != WARM_UP and answer is not SENT_ON:
                 self._keep(self.recorder, request_id, content_type, body, answer, seconds)
         finally:
             metrics.in_flight -= 1
+            self._held -= held[0]
 
     def _headers(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, bytes, int, bool]:
         """Returns the content type, the request id (the client's if it is a plain word, else a new one), the content
@@ -194,12 +215,25 @@ class App:
                 plain = value.strip().lower() in (b"", b"identity")
         return content_type, request_id or self._prefix + b"%x" % next(self._numbers), length, plain
 
-    async def _body(self, receive: Receive, length: int, most: int) -> bytes | ScoringAnswer:
-        """Returns the whole body, or the answer to a body that is too large or too slow."""
+    async def _beyond(self, body: bytes, content_type: str | None) -> ScoringAnswer | None:
+        """Returns the answer to a body of more values than there may be. A large one is looked at in a thread of its
+        own, not in that of predictions."""
+        if len(body) <= self.options.max_values:
+            return None
+        try:
+            await asyncio.to_thread(self.options.shape.require_bytes, body, content_type)
+        except Beyond as refused:
+            return beyond(refused)
+        return None
+
+    async def _body(
+        self, receive: Receive, length: int, most: int, held: list[int] | None = None
+    ) -> bytes | ScoringAnswer:
+        """Returns the whole body, or the answer to a body that is too large or too slow. Notes in `held` what of it is
+        counted as held, which is the caller's to take back."""
         if length > most:
-            return problem(
-                413, "REQUEST_LIMIT_EXCEEDED", f"The request has {length} bytes; at most {most} are accepted."
-            )
+            words = f"The request has {length} bytes; at most {most} are accepted."
+            return problem(413, "REQUEST_LIMIT_EXCEEDED", words, kept=False)
         parts: list[bytes] = []
         size = 0
         try:
@@ -210,8 +244,14 @@ class App:
                         raise Disconnected
                     part: bytes = message.get("body", b"")
                     size += len(part)
+                    if held is not None:
+                        held[0] = size
+                        self._held += len(part)
+                        if self._held > _HELD_BODIES * self.options.max_body:
+                            return FULL
                     if size > most:
-                        return problem(413, "REQUEST_LIMIT_EXCEEDED", f"The request is larger than {most} bytes.")
+                        words = f"The request is larger than {most} bytes."
+                        return problem(413, "REQUEST_LIMIT_EXCEEDED", words, kept=False)
                     if not message.get("more_body"):
                         return b"".join([*parts, part]) if parts else part
                     parts.append(part)

@@ -1,5 +1,5 @@
-"""What a replica's connections do otherwise than uvicorn's: the head and the body of an answer go with one write, and
-nothing is left of a connection that was reset.
+"""What a replica's connections do otherwise than uvicorn's: the head and the body of an answer go with one write,
+nothing is left of a connection that was reset, and what is no request is answered in JSON as all else.
 
 uvicorn writes them one after the other. A replica that is killed in between has sent the head only: the proxy has
 passed it on and can ask no other replica any more. It also saves a system call for each request.
@@ -11,6 +11,7 @@ import asyncio
 from typing import Any
 
 _HEAD = b"HTTP/1.1 "
+_NO_REQUEST = b'{"error_code": "BAD_REQUEST", "message": "This is not a request in HTTP."}'
 
 
 class OneWrite:
@@ -60,5 +61,10 @@ def protocol(name: str) -> type[asyncio.Protocol]:
             # with a time-out of an hour, proxies that reset idle connections would fill the memory.
             base.connection_lost(self, exc)
             self._unset_keepalive_if_required()
+
+        def send_400_response(self, msg: str) -> None:
+            head = f"{_HEAD.decode()}400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            self.transport.write(f"{head}content-length: {len(_NO_REQUEST)}\r\n\r\n".encode() + _NO_REQUEST)
+            self.transport.close()
 
     return Protocol

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from . import senders
+from .forms.shape import MAX_VALUES, Shape
 from .guard import MAX_BATCH, REFUSE_SECONDS
 from .senders import OPEN
 
@@ -59,6 +60,8 @@ class Options:
     """Labels that one client may send in a second."""
     max_body: int = 16 * MEBIBYTE
     """Most bytes of a request."""
+    max_values: int = MAX_VALUES
+    """Most values of a request (forms/shape.py)."""
     arrival: float = 30.0
     """Seconds in which a request has to arrive."""
     timeout: float = 60.0
@@ -75,12 +78,24 @@ class Options:
     """Most requests that are predicted together (batching.py); 0 predicts each alone."""
     batch_wait: float = 0.002
     """Seconds that a request waits for others."""
+    unix: Path | None = None
+    """Unix socket to listen on instead of host and port; None for those."""
     fd: int | None = None
     """File descriptor of a socket that is bound already."""
     loop: str = "auto"
     """uvicorn's name of the event loop; `auto` is the fastest one installed."""
     http: str = "auto"
     """uvicorn's name of the HTTP parser; `auto` is the fastest one installed."""
+
+    @property
+    def place(self) -> str:
+        """Returns where it listens, in words."""
+        return str(self.unix) if self.unix is not None else f"{self.host}:{self.port}"
+
+    @property
+    def shape(self) -> Shape:
+        """Returns what a request may hold."""
+        return Shape(self.max_values)
 
 
 def _share(text: str) -> float:
@@ -95,7 +110,7 @@ def parse(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = o
 
     What a replica reports may also be set in the environment: PODIUM_SERVING_VERSION for --version, and so on;
     likewise --capture-dir, --capture-rate, --keep-requests (true), --redact, --key,
-    --feedback, --feedback-rate, --guard, --batch-max, --batch-wait, --max-body, --arrival and --timeout.
+    --feedback, --feedback-rate, --guard, --batch-max, --batch-wait, --max-body, --max-values, --arrival and --timeout.
     """
     parser = argparse.ArgumentParser(
         prog="python -m podium.core.serving.server", description="Serves one model version over HTTP (docs/serving.md)."
@@ -120,6 +135,7 @@ def _add_serving(add: Callable[..., object]) -> None:
     add("--model", type=Path, required=True, help="directory with an MLmodel file")
     add("--port", type=int, required=True, help="0 takes a free one")
     add("--host", default="127.0.0.1")
+    add("--unix", type=Path, help="listen on this Unix socket, of mode 600, instead of --host and --port")
     add("--fd", type=int, help="serve on this inherited listening socket instead of --host and --port")
     add("--loop", choices=("auto", "asyncio", "uvloop"), default="auto")
     add("--http", choices=("auto", "h11", "httptools"), default="auto")
@@ -234,6 +250,12 @@ def _add_limits(add: Callable[..., object], environ: Mapping[str, str]) -> None:
         type=int,
         default=_set(environ, "--max-body") or 16 * MEBIBYTE,
         help="largest request in bytes (default: 16 MiB)",
+    )
+    add(
+        "--max-values",
+        type=int,
+        default=_set(environ, "--max-values") or MAX_VALUES,
+        help="most values of a request: cells, elements, members (default: a million)",
     )
     add(
         "--arrival",

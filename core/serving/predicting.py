@@ -36,11 +36,31 @@ _STUCK_GRACE = 0.5
 _IDLE_SECONDS = 0.1
 _TELL_SECONDS = 1.0  # between lines about refusals
 _LOOP = b"event loop"
+# The header in which the proxy says when a request came, in milliseconds, and how many replicas can take it.
+SENT = b"x-podium-sent"
+# A request that has not begun is let go to another replica after as long as it has waited already, at least so many
+# seconds, if what is predicted now takes many times as long as others did. The proxy sends one on ten times at most,
+# and the time doubles with each: a minute has passed before that, so that nothing is lost where all are busy.
+_LET_GO = 0.25
+_UNUSUAL = 20
 
 _T = TypeVar("_T")
 
 BUSY = problem(503, "TEMPORARILY_UNAVAILABLE", "Too many requests are waiting for the model.")
+SENT_ON = problem(503, "TEMPORARILY_UNAVAILABLE", "Another request keeps the model busy.", kept=False)
 OVERDUE = ScoringAnswer(504, b"Request processing time exceeded limit")
+
+
+def _told(sent: bytes, timeout: float) -> tuple[float, bool]:
+    """Returns for how many seconds a request has been under way, at most the time-out, and whether another replica can
+    take it, by what the proxy says."""
+    try:
+        at, usable = map(int, sent.split())
+    except ValueError:
+        return 0.0, False
+    age = time.time() - at / 1000
+    # Clocks may have been set meanwhile: a request is as old as it can be.
+    return (age if 0.0 <= age <= timeout else 0.0), usable > 1
 
 
 class Predictor:
@@ -66,8 +86,12 @@ class Predictor:
         self._refusal_told = 0.0
         self._batcher = Batcher(options, self)
 
-    async def answer(self, scorer: Scorer, body: bytes, content_type: str | None, request_id: bytes) -> ScoringAnswer:
-        deadline = time.monotonic() + self._options.timeout
+    async def answer(
+        self, scorer: Scorer, body: bytes, content_type: str | None, request_id: bytes, sent: bytes = b""
+    ) -> ScoringAnswer:
+        """Returns the answer. `sent` is what the proxy says of the request."""
+        age, others = _told(sent, self._options.timeout)
+        deadline = time.monotonic() + self._options.timeout - age
         digest = self._guard.digest(body, content_type)
         if self._batcher.on:
             if self._batcher.waiting >= _MAX_WAITING:
@@ -76,7 +100,7 @@ class Predictor:
             if together is not None:
                 return together
         work = partial(self._timed, scorer, body, content_type, digest)
-        found = await self._predict(work, len(body), deadline)
+        found = await self._predict(work, len(body), deadline, max(_LET_GO, age) if others else None)
         if found is None:
             found = await self._apart(scorer, body, content_type, digest, request_id, deadline)
         return found if found is not None else await self._in_thread(partial(work, sure=True), deadline) or INTERNAL
@@ -141,8 +165,11 @@ class Predictor:
         for pool in (self._thread, self._children):
             pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _predict(self, work: partial[ScoringAnswer | None], size: int, deadline: float) -> ScoringAnswer | None:
-        """Returns the answer; None for a request over which a process may have ended."""
+    async def _predict(
+        self, work: partial[ScoringAnswer | None], size: int, deadline: float, patience: float | None
+    ) -> ScoringAnswer | None:
+        """Returns the answer; None for a request over which a process may have ended. It is let go to another replica
+        when it has waited in vain for `patience` seconds; None waits to the end."""
         if self._fits_inline(size) and await self._idle():
             self._inline_since = time.monotonic()
             try:
@@ -152,7 +179,7 @@ class Predictor:
             if found is None or found.status == 200 or _LOOP not in found.body:
                 return found
             self._own_loop = True
-        return await self._in_thread(work, deadline)
+        return await self._in_thread(work, deadline, patience)
 
     def _fits_inline(self, size: int) -> bool:
         return size <= self._bound and self._mean < self._options.inline and not self._own_loop
@@ -163,12 +190,35 @@ class Predictor:
             await asyncio.wait(list(self._pending.values()), timeout=_IDLE_SECONDS)
         return not self._pending
 
-    async def _in_thread(self, work: Callable[[], _T], deadline: float) -> _T | ScoringAnswer:
+    async def _in_thread(
+        self, work: Callable[[], _T], deadline: float, patience: float | None = None
+    ) -> _T | ScoringAnswer:
         if self.complaint():
             return self._unable()
         if len(self._pending) >= _MAX_WAITING:
             return BUSY
-        return await self._wait(self._thread.submit(work), self._pending, deadline)
+        future = self._thread.submit(work)
+        if patience is not None and await self._in_vain(future, patience, deadline):
+            return SENT_ON
+        return await self._wait(future, self._pending, deadline)
+
+    async def _in_vain(self, future: Future[Any], patience: float, deadline: float) -> bool:
+        """Tells whether it has waited for so long and is taken back, because what is predicted now takes many times as
+        long as others did. Returns as soon as it has begun, or there is no time left for another replica."""
+        if not self._pending and not self._began:
+            return False  # it has its turn
+        waiting = self._pending[future] = asyncio.wrap_future(future)
+        try:
+            while not waiting.done() and time.monotonic() + patience < deadline:
+                await asyncio.wait([waiting], timeout=patience)
+                if future.running() or waiting.done():
+                    return False
+                since = self._began
+                if since and time.monotonic() - since > max(_LET_GO, _UNUSUAL * self._mean) and future.cancel():
+                    return True
+            return False
+        finally:
+            self._pending.pop(future, None)
 
     async def _wait(
         self, future: Future[_T], among: dict[Future[Any], asyncio.Future[Any]], deadline: float

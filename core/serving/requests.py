@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from threading import Lock
 
-from .rotated import Rotated
+from .rotated import Rotated, Unwritten
 
 # Longer answers are of many rows: of these the request is kept, its prediction is not.
 MAX_ANSWER_BYTES = 16 * 1024
@@ -32,6 +33,7 @@ class RequestLog:
         self._lines: deque[bytes] = deque()
         # Each is changed by one of the two threads: what waits is their difference, and needs no lock.
         self._added = self._taken = 0
+        self._dropping = Lock()
 
     def add(self, at: float, request_id: bytes, status: int, answer: bytes, keys: bytes = b"") -> None:
         """Queues one request. `at` is in seconds since the epoch, rounded to milliseconds; `answer` is JSON. A request
@@ -40,19 +42,31 @@ class RequestLog:
             answer = b""
         line = b"%.3f\t%b\t%b\t%d\t%b\t%b\n" % (at, request_id, self._version, status, keys, answer)
         if self._added - self._taken > MAX_WAITING_BYTES:
-            self._counts["requests_dropped"] += 1
+            self._drop(1)
             return
         self._added += len(line)
         self._lines.append(line)
-        self._counts["requests_kept"] += 1
 
     def flush(self) -> int:
-        """Writes what waits; returns the number of lines. OSError if they do not fit on the disk."""
+        """Writes what waits; returns the number of lines. OSError if they do not fit on the disk: those that do not
+        are dropped, and counted as that."""
         lines = [self._lines.popleft() for _ in range(len(self._lines))]
         self._taken += sum(map(len, lines))
-        if lines:
-            self._files.write(_blocks(lines, min(_BLOCK_BYTES, self._files.limit)))
+        lost = 0
+        try:
+            if lines:
+                self._files.write(_blocks(lines, min(_BLOCK_BYTES, self._files.limit)))
+        except Unwritten as error:
+            lost = error.lines
+            self._drop(lost)
+            raise
+        finally:
+            self._counts["requests_kept"] += len(lines) - lost
         return len(lines)
+
+    def _drop(self, number: int) -> None:
+        with self._dropping:
+            self._counts["requests_dropped"] += number
 
 
 def _blocks(lines: list[bytes], most: int) -> list[bytes]:

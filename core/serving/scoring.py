@@ -17,13 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from .frames import FORMS, DataFrameReader, NeedsMlflow
+from .forms.frames import FORMS, DataFrameReader, NeedsMlflow
+from .forms.shape import DEFAULT, Beyond, Shape, kind_of
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 _PLAIN_JSON = ("application/json", "application/json; charset=utf-8", "application/json;charset=utf-8")
 
 
+TOO_LARGE = 413
 _ALL_FORMS = (*FORMS, "inputs", "instances")
 
 
@@ -54,6 +56,12 @@ def problem(status: int, code: str, message: str, *, kept: bool = True) -> Scori
     return ScoringAnswer(status, json.dumps({"error_code": code, "message": message}).encode(), kept=kept)
 
 
+def beyond(refused: Beyond) -> ScoringAnswer:
+    """Returns the answer to a request that holds more than it may."""
+    code = "REQUEST_LIMIT_EXCEEDED" if refused.status == TOO_LARGE else "BAD_REQUEST"
+    return problem(refused.status, code, refused.message, kept=False)
+
+
 UNTYPED = problem(415, "UNSUPPORTED_MEDIA_TYPE", "The request has no Content-Type; application/json is the usual one.")
 INTERNAL = ScoringAnswer(500, b"Internal Server Error", TEXT)
 
@@ -62,7 +70,7 @@ class Scorer:
     """Predicts requests. It has no state between requests, so one thread at a time may call it; MLflow's server
     promises a model no more."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, shape: Shape = DEFAULT) -> None:
         from mlflow.exceptions import MlflowException
         from mlflow.models import utils
         from mlflow.pyfunc import scoring_server
@@ -71,6 +79,8 @@ class Scorer:
         self.model = model
         self.schema = model.metadata.get_input_schema()
         self.frames = DataFrameReader.of(self.schema)
+        names = len(self.schema.inputs) if self.schema is not None and self.schema.has_input_names() else None
+        self._shape = shape.of_model(names)
         self._parse: Callable[..., Any] = cast("Any", scoring_server).infer_and_parse_data
         self._enforce: Callable[..., Any] = cast("Any", utils)._enforce_schema
         self._predict = self._direct()
@@ -117,6 +127,7 @@ class Scorer:
         with contextlib.suppress(Exception):
             form, payload = _only(json.loads(body))
             if self.frames is None:
+                self._shape.require_document(body, {form: payload})
                 return _prepared(self._data(form, payload))
             if form in FORMS:
                 parts = self.frames.parts(form, payload)
@@ -143,18 +154,40 @@ class Scorer:
         return answers
 
     def answer(self, body: bytes, content_type: str | None) -> ScoringAnswer:
-        if self._predict is not None and content_type in _PLAIN_JSON:
-            with contextlib.suppress(Exception):
-                return self._short(body)
+        try:
+            if self._predict is not None and content_type in _PLAIN_JSON:
+                with contextlib.suppress(NeedsMlflow):
+                    return self._short(body)
+            self._require(body, content_type)
+        except Beyond as refused:
+            return beyond(refused)
         return self._long(body, content_type)
 
+    def _require(self, body: bytes, content_type: str | None) -> None:
+        """Raises Beyond for a request of which MLflow would make more than is good for the others."""
+        kind = kind_of(content_type)
+        if kind == "text/csv":
+            self._shape.require_csv(body)
+        elif kind == "application/vnd.apache.parquet":
+            self._shape.require_parquet(body)
+        elif kind == "application/json":
+            with contextlib.suppress(ValueError, RecursionError):  # MLflow has words for it
+                self._shape.require_document(body, json.loads(body))
+
     def _short(self, body: bytes) -> ScoringAnswer:
-        """Answers on the fast path. Any exception means: take the slow path."""
-        form, payload = _only(json.loads(body))
-        if self._predict is None:
-            raise NeedsMlflow
-        data = self._data(form, payload)
-        return ScoringAnswer(200, self._encode(self._predict(data)), JSON, _rows(data))
+        """Answers on the fast path. Raises NeedsMlflow where the slow one has to be taken, Beyond where none may be."""
+        try:
+            form, payload = _only(json.loads(body))
+            if self._predict is None:
+                raise NeedsMlflow
+            if self.frames is None:  # otherwise nothing is made of what does not fit the signature
+                self._shape.require_document(body, {form: payload})
+            data = self._data(form, payload)
+            return ScoringAnswer(200, self._encode(self._predict(data)), JSON, _rows(data))
+        except Beyond:
+            raise
+        except Exception as error:
+            raise NeedsMlflow from error
 
     def _data(self, form: str, payload: Any) -> Any:
         """Returns what MLflow would pass to the model. Arrays, and tables without a signature, are made by MLflow's
@@ -255,12 +288,13 @@ def _rows(data: Any) -> int:
     return len(first) if getattr(first, "ndim", 0) else 1
 
 
-def load(path: Path) -> Scorer:
-    """Loads a model. Takes seconds: it imports MLflow and the model's own libraries, and raises whatever they raise."""
+def load(path: Path, shape: Shape = DEFAULT) -> Scorer:
+    """Loads a model, whose requests may hold `shape`. Takes seconds: it imports MLflow and the model's own libraries,
+    and raises whatever they raise."""
     if not (path / "MLmodel").is_file():
         raise FileNotFoundError(f"{path} has no MLmodel file")
     import mlflow.pyfunc
     from mlflow.environment_variables import _MLFLOW_IS_IN_SERVING_ENVIRONMENT  # pyright: ignore[reportPrivateUsage]
 
     os.environ[_MLFLOW_IS_IN_SERVING_ENVIRONMENT.name] = "true"
-    return Scorer(mlflow.pyfunc.load_model(str(path)))
+    return Scorer(mlflow.pyfunc.load_model(str(path)), shape)

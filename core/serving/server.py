@@ -86,12 +86,28 @@ class ReplicaServer(uvicorn.Server):
 def listen(options: Options) -> socket.socket:
     if options.fd is not None:
         return socket.socket(fileno=options.fd)
+    if options.unix is not None:
+        return _listen_unix(options.unix)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     # The protocol is named because asyncio switches Nagle's algorithm off only then: without it each answer waits 40 ms
     # for an acknowledgement.
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     made.bind((options.host, options.port))
+    made.listen(2048)
+    return made
+
+
+def _listen_unix(path: Path) -> socket.socket:
+    """Takes the place of the socket of a replica that has ended. Nobody but this account can connect to it, or listen
+    there when this process has died."""
+    path.unlink(missing_ok=True)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        made.bind(str(path))
+    finally:
+        os.umask(before)
     made.listen(2048)
     return made
 
@@ -124,7 +140,7 @@ def load(app: App, server: ReplicaServer, path: Path, codes: list[int]) -> None:
     try:
         from . import scoring
 
-        scorer = scoring.load(path)
+        scorer = scoring.load(path, app.options.shape)
         # What was loaded stays for good; without this every full collection walks through a million objects and a
         # request waits for it.
         gc.collect()
@@ -152,9 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         listening = listen(options)
     except OSError as error:
-        say(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
+        say(f"cannot listen on {options.place}: {error.strerror or error}")
         return EXIT_ADDRESS
-    port = listening.getsockname()[1]
+    port = options.port if options.unix is not None else listening.getsockname()[1]
     recorder = None
     if options.capture_dir is not None:
         # Containers all listen on the same port and may share the directory: they are told apart by name.
@@ -170,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     app = App(options, recorder)
     server = ReplicaServer(configure(app, options))
     codes: list[int] = []
-    say(f"listening on {options.host}:{port}, loading {options.model}")
+    say(f"listening on {options.unix or f'{options.host}:{port}'}, loading {options.model}")
     Standby(app, listening, server.adopt).start()
     threading.Thread(target=load, args=(app, server, options.model, codes), name="load", daemon=True).start()
     server.run(sockets=[listening])

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Self
 
+from .. import reserve
 from ..adoption.settling import settle
 from ..config.latest import Latest
 from ..domain.frozen import Frozen
@@ -111,10 +112,8 @@ def _watch(home: Path, narrate: Say, listen: str, metrics: str) -> Path | None:
     project.state.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as closing:
         place = closing.enter_context(Place(project.state))
-        journal = closing.enter_context(Journal.open(project.state / "journal.db"))
-        journal.agent.claim(os.getpid(), started_at(os.getpid()) or time.time(), whoami())
+        journal = closing.enter_context(_become_agent(project, narrate))
         closing.callback(journal.agent.release)
-        journal.audit.add(whoami(), "agent started", project.name)
         bell = Doorbell(project.state)
         closing.callback(bell.close)
         _end_on_signals(stop, home)
@@ -146,6 +145,31 @@ def _watch(home: Path, narrate: Say, listen: str, metrics: str) -> Path | None:
     return None
 
 
+def _become_agent(project: Project, narrate: Say) -> Journal:
+    """Opens the journal and notes this process as the agent. On a full disk the room that is kept for it is given back
+    first: without an agent, nothing that dies would be started again."""
+    try:
+        return _claimed(project)
+    except JournalError:
+        released = reserve.release(project.state)
+        if not released:
+            raise
+        narrate(released)
+        return _claimed(project)
+
+
+def _claimed(project: Project) -> Journal:
+    journal = Journal.open(project.state / "journal.db")
+    try:
+        with journal.transaction():
+            journal.agent.claim(os.getpid(), started_at(os.getpid()) or time.time(), whoami())
+            journal.audit.add(whoami(), "agent started", project.name)
+    except BaseException:
+        journal.close()
+        raise
+    return journal
+
+
 def _receiver(settings: WatchedConfiguration, listen: str, say: Say) -> Receiver:
     from .webhooks import Receiver, bell
 
@@ -169,11 +193,13 @@ class Place:
         os.close(self._descriptor)
 
     def left(self) -> bool:
-        """Whether the directory is not where it was."""
+        """Whether the directory is not where it was. A disk that does not say so just now is no reason to go."""
         try:
             return not os.path.samestat(self._state.stat(), os.fstat(self._descriptor))
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return True
+        except OSError:
+            return False
 
     def now(self) -> Path | None:
         """Returns where the directory is; None if it was removed, and where the system cannot tell."""
@@ -209,8 +235,8 @@ def _follow_pushes(
             if (words := str(error or "")) != noted:
                 journal.agent.trouble(words)
                 noted = words
-        except JournalError as error:  # a full disk: it may have room again later
-            trouble = error.message
+        except (JournalError, OSError) as error:  # a full disk, or no descriptor is left: later there may be again
+            trouble = error.message if isinstance(error, JournalError) else str(error)
         else:
             trouble = _look(pushes, settings, rung)
         if trouble or before:
@@ -228,6 +254,8 @@ def _look(pushes: Pushes, settings: WatchedConfiguration, rung: bool) -> str:
         pushes.look(settings.project(), rung=rung)
     except PodiumError as error:
         return error.message
+    except OSError as error:  # a disk that fails, or no descriptor is left: that may end
+        return str(error)
     return ""
 
 
@@ -248,10 +276,14 @@ def _jobs(settings: WatchedConfiguration, say: Say) -> list[Job]:
         Job("commits", 60.0, jobs.KeptCommits()),
         Job("ci", 2.0, inbox, inbox.close),
         Job("health", 1.0, jobs.Healing(say)),
+        Job("leases", 1.0, jobs.Leases(say)),
         Job("halted processes", 0.25, jobs.EndingHalted(say)),
         Job("signals", 1.0, jobs.Sampling()),
         Job("monitors", 2.0, jobs.Monitoring(say, light=True)),
         Job("monitors of rows", 5.0, jobs.Monitoring(say, light=False)),
+        Job("monitors of infrastructure", 10.0, jobs.Monitoring(say, light=False, infra=True)),
+        Job("plans", 30.0, jobs.ExpiredPlans(say)),
+        Job("anchor", 60.0, jobs.Anchoring(say)),
         Job("alerts", 1.0, jobs.Alerting(say)),
         Job("sinks", 1.0, jobs.Notifying()),
         Job("feedback", 2.0, jobs.FeedingBack(say, settings.error)),
@@ -281,24 +313,29 @@ def _thread(job: Job, settings: WatchedConfiguration, stop: threading.Event, say
 
 
 def _repeat(job: Job, settings: WatchedConfiguration, stop: threading.Event, say: Say) -> None:
-    """Does the job at its interval; after an error it waits longer each time, and reports each new error once."""
-    with Journal.open(settings.project().state / "journal.db") as journal:
-        pause, trouble = job.interval, ""
-        while not stop.is_set():
-            began = time.monotonic()
-            try:
-                job.work(settings.project(), journal)
-                if trouble:
-                    note(journal, job.name, "")
-                pause, trouble = job.interval, ""
-            except Exception as error:  # a fault in one job must not end the agent
-                text = error.message if isinstance(error, PodiumError) else f"{type(error).__name__}: {error}"
-                if text != trouble:
-                    say(f"{job.name}: {text}")
+    """Does the job at its interval; after an error it waits longer each time, and reports each new error once. That its
+    journal cannot be opened (the disk fails, no descriptor is left) is such an error, too: it may be over soon."""
+    journal: Journal | None = None
+    pause, trouble = job.interval, ""
+    while not stop.is_set():
+        began = time.monotonic()
+        try:
+            journal = journal or Journal.open(settings.project().state / "journal.db")
+            job.work(settings.project(), journal)
+            if trouble:
+                note(journal, job.name, "")
+            pause, trouble = job.interval, ""
+        except Exception as error:  # a fault in one job must not end the agent
+            text = error.message if isinstance(error, PodiumError) else f"{type(error).__name__}: {error}"
+            if text != trouble:
+                say(f"{job.name}: {text}")
+            if journal is not None:
                 note(journal, job.name, text)
-                pause, trouble = min(MAX_RETRY_INTERVAL, pause * 2), text
-            stop.wait(max(0.0, pause - (time.monotonic() - began)))
-        job.close()
+            pause, trouble = min(MAX_RETRY_INTERVAL, pause * 2 or TICK_SECONDS), text
+        stop.wait(max(0.0, pause - (time.monotonic() - began)))
+    job.close()
+    if journal is not None:
+        journal.close()
 
 
 def _end_on_signals(stop: threading.Event, home: Path) -> None:

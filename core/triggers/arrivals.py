@@ -61,7 +61,7 @@ def tags(project: Project, journal: Journal, repository: Repository) -> list[Pus
         return []
     prefix = TAG_REFS if project.git.elsewhere else TAGS
     there = {ref.removeprefix(prefix): sha for ref, sha in repository.refs(prefix).items()}
-    others = sorted((tag, sha) for tag, sha in there.items() if not is_record(tag, project.mlflow.model))
+    others = sorted((tag, sha) for tag, sha in there.items() if not is_record(tag, project.models))
     found: list[Push] = []
     for pipeline in project.pipelines.values():
         matching = [

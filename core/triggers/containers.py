@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,15 @@ Say = Callable[[str], None]
 class _Watched(Frozen):
     environment: Environment
     secrets: tuple[str, ...]
-    watch: Watch
+    watches: tuple[Watch, ...]
+
+    @property
+    def alive(self) -> bool:
+        return all(watch.alive for watch in self.watches)
+
+    def close(self) -> None:
+        for watch in self.watches:
+            watch.close()
 
 
 class EnvironmentWatchers:
@@ -48,8 +57,8 @@ class EnvironmentWatchers:
             if plugins.driver_capabilities(each.driver).engine and _used(journal, name)
         }
         for name, watched in list(self._watched.items()):
-            if not watched.watch.alive or (watched.environment, watched.secrets) != (wanted.get(name), project.secrets):
-                self._watched.pop(name).watch.close()
+            if not watched.alive or (watched.environment, watched.secrets) != (wanted.get(name), project.secrets):
+                self._watched.pop(name).close()
         for name, environment in wanted.items():
             if name not in self._watched:
                 self._watched[name] = self._begin(project, journal, environment)
@@ -60,7 +69,7 @@ class EnvironmentWatchers:
 
     def close(self) -> None:
         for watched in self._watched.values():
-            watched.watch.close()
+            watched.close()
         self._watched.clear()
 
     def _begin(self, project: Project, journal: Journal, environment: Environment) -> _Watched:
@@ -72,17 +81,20 @@ class EnvironmentWatchers:
         directory = environment_dir(project, environment.name)
         path = journal.path
 
-        def put(snapshot: EngineSnapshot) -> None:
+        def put(host: str, snapshot: EngineSnapshot) -> None:
             # Another thread than the job's, and rare: a connection of its own, for this once.
             with Journal.open(path) as own:
-                own.snapshots.put(snapshot)
+                if host:
+                    _put_one_of_several(own, host, snapshot)
+                else:
+                    own.snapshots.put(snapshot)
 
         def used(found: Mapping[str, tuple[Container, Usage]]) -> None:
             with self._lock:
                 self._samples += samples_of(environment.name, found, time.time())
 
         def where(container: Container) -> Path:
-            return directory / f"{safe(container.replica or container.name)}.log"
+            return directory / f"{safe(container.called)}.log"
 
         def stats(engine: Engine) -> Companion:
             return Stats(engine, used)
@@ -91,8 +103,29 @@ class EnvironmentWatchers:
             return LogKeeper(engine, where, secrets=project.secrets, say=self._say)
 
         before = journal.snapshots.get(environment.name)
-        watch = Watch(project, environment, put, say=self._say, companions=(stats, logs), before=before)
-        return _Watched(environment, project.secrets, watch.start())
+        watches = [
+            Watch(
+                *(project, environment, partial(put, host)),
+                say=self._say,
+                companions=(stats, logs),
+                before=before if not host else None,
+                host=host,
+            ).start()
+            for host in ([each.name for each in environment.hosts] or [""])
+        ]
+        return _Watched(environment, project.secrets, tuple(watches))
+
+
+def _put_one_of_several(journal: Journal, host: str, snapshot: EngineSnapshot) -> None:
+    """Keeps what one of several hosts runs. One that does not answer is left as it was: healing says so."""
+    from ..containers.observe.snapshot import merged
+
+    if snapshot.message:
+        return
+    with journal.transaction():
+        before = journal.snapshots.get(snapshot.environment)
+        engine = before.engine if before is not None else snapshot.engine
+        journal.snapshots.put(merged(before, {host: snapshot}, engine))
 
 
 def _used(journal: Journal, environment: str) -> bool:
@@ -104,7 +137,7 @@ def samples_of(environment: str, found: Mapping[str, tuple[Container, Usage]], a
     environment."""
     samples: list[Sample] = []
     for container, used in found.values():
-        series = usage_series(environment, container.replica or container.name)
+        series = usage_series(environment, container.called)
         values = (used.cpu, used.memory, used.received, used.sent)
         samples += [Sample(series, signal, at, value) for signal, value in zip(USAGE, values, strict=True)]
     replicas = [used for container, used in found.values() if container.role == REPLICA]

@@ -61,6 +61,46 @@ class Reserve:
         reserve.keep(project.state)
 
 
+class Anchoring:
+    """Keeps the audit's head outside of the journal, where podium.yaml names a place. Asked to first when there is
+    something new."""
+
+    def __init__(self, say: Say) -> None:
+        self._say, self._failed = say, ""
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        from ..anchoring import anchoring
+
+        if not anchoring.due(project, journal):
+            return
+        try:
+            anchoring.anchor(project, journal, "the agent")
+        except PodiumError as error:
+            if error.message != self._failed:
+                self._say(f"the audit is not anchored: {error.message}")
+            self._failed = error.message
+            note(journal, "audit anchor", error.message)
+            return
+        if self._failed:
+            self._failed = ""
+        note(journal, "audit anchor", "")
+
+
+class ExpiredPlans:
+    """Removes saved plans of infrastructure that have expired: they hold secrets."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        if not project.infra:
+            return
+        from ..infra.saved import remove_expired
+
+        for name in remove_expired(project.state, time.time()):
+            self._say(f"the plan of {name} has expired, and is removed")
+
+
 class KeptCommits:
     """Releases the commits of runs that are over: workers do that themselves, except those that were killed. While no
     run becomes another one, git is not asked."""
@@ -132,6 +172,29 @@ class Healing:
             note(journal, name, "")
 
 
+class Leases:
+    """Renews the leases of proxies on several hosts, beside whatever changes their environments."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._trouble: dict[str, str] = {}
+
+    def __call__(self, project: Project, journal: Journal) -> None:
+        from ..delivery.environment.leases import leased, renew
+
+        for name, environment in project.environments.items():
+            if not leased(environment):
+                continue
+            try:
+                renew(project, journal, environment)
+            except (PodiumError, OSError) as error:
+                if self._trouble.get(name) != str(error):
+                    self._say(f"{name}: leases cannot be renewed: {error}")
+                self._trouble[name] = str(error)
+            else:
+                self._trouble.pop(name, None)
+
+
 class EndingHalted:
     """Ends processes of environments that are found stopped twice in a row, so that their connections go elsewhere."""
 
@@ -180,14 +243,14 @@ class Monitoring:
     """Evaluates the monitors whose time has come: those that read no rows (`light`), or those that do, of which one may
     take minutes."""
 
-    def __init__(self, say: Say, *, light: bool) -> None:
-        self._say, self._light = say, light
+    def __init__(self, say: Say, *, light: bool, infra: bool = False) -> None:
+        self._say, self._light, self._infra = say, light, infra
 
     def __call__(self, project: Project, journal: Journal) -> None:
         if project.monitors:
             from ..monitoring.evaluate import evaluate_due
 
-            evaluate_due(project, journal, self._say, light=self._light)
+            evaluate_due(project, journal, self._say, light=self._light, infra=self._infra)
 
 
 class RegistrySnapshots:
@@ -245,6 +308,7 @@ class Alerting:
         from ..alerts.evaluate import evaluate
         from ..alerts.telling import tell
 
+        journal.silences.correct(time.time())
         for event in evaluate(project, journal, time.time()):
             if event.state in ("firing", "resolved"):
                 value = "" if event.value is None else f": {event.value:.4g}, fires {event.threshold}"

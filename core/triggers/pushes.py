@@ -220,7 +220,9 @@ class Handling:
 
     def _refusal(self, push: Push) -> str:
         """Returns why the commit must not run; empty if it may."""
-        quarantined = self._journal.quarantine.find(self._project.mlflow.model, commit=push.commit)
+        pipeline = self._project.pipelines.get(push.pipeline)
+        models = self._project.models_of(pipeline) if pipeline is not None else self._project.models
+        quarantined = self._journal.quarantine.of_commit(models, push.commit)
         if quarantined is not None:
             return f"quarantined ({quarantined.why or 'no reason given'}), not run"
         words = skip_words(self._repository.message(push.commit))

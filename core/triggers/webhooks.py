@@ -89,7 +89,7 @@ def _signed_with_time(secret: str, headers: Mapping[str, str], body: bytes, now:
 
 
 def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), wanted.encode())
 
 
 class Remembered:
@@ -107,7 +107,7 @@ class Remembered:
 
     def is_new(self, headers: Mapping[str, str], body: bytes) -> bool:
         names = {f"{name} {headers[name][:200]}" for name in _IDS if name in headers}
-        hashes = {_hash(body), *(_hash(name.encode("utf-8", "surrogateescape")) for name in names)}
+        hashes = {_hash(body), *(_hash(name.encode("utf-8", "surrogatepass")) for name in names)}
         with self._lock:
             new = hashes - self._seen.keys()
             self._seen.update(dict.fromkeys(new))

@@ -14,6 +14,7 @@ import http.client
 import json
 import queue
 import random
+import select
 import signal
 import sys
 import threading
@@ -81,8 +82,8 @@ class Tally:
 
 
 class Client:
-    """One kept-alive connection. A fresh one is made after a failure; a failed request is never sent again, which
-    would hide it."""
+    """One kept-alive connection. A fresh one is made after a failure, and where the server has closed the one that was
+    idle (after a minute, as HAProxy does); a failed request is never sent again, which would hide it."""
 
     def __init__(self, url: str, timeout: float) -> None:
         parts = urlsplit(url)
@@ -100,6 +101,8 @@ class Client:
     def post(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         """The answer's status and content; 0 and the kind of error when there is no answer."""
         try:
+            if self.connection is not None and ended(self.connection):
+                self.close()
             if self.connection is None:
                 self.connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
             self.connection.request("POST", path, body, {"Content-Type": "application/json", **headers})
@@ -116,6 +119,12 @@ class Client:
         if self.connection is not None:
             self.connection.close()
             self.connection = None
+
+
+def ended(connection: http.client.HTTPConnection) -> bool:
+    """Whether the other side has closed a connection that nothing is asked over: only then is there something to
+    read."""
+    return connection.sock is not None and bool(select.select([connection.sock], [], [], 0.0)[0])
 
 
 def schedule(

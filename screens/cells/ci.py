@@ -77,7 +77,7 @@ def _versions(row: CiRow) -> Cell:
 
 def ci_text(row: CiRow) -> str:
     run = row.run
-    versions = " ".join(f"v{each.version}" for each in row.versions)
+    versions = " ".join(each.name for each in row.versions)
     words = f"{run.id} {run.state} {row.attention} {run.name} {run.repo} {run.branch} {run.sha} {run.title} {run.actor}"
     return f"{words} {row.project} {versions} {served_words(row.versions)}"
 
@@ -136,7 +136,7 @@ def _podium(row: CiRow, glyphs: Glyphs) -> tuple[Span, ...]:
     if row.podium is None:
         return (("never ran this commit", "faint"),)
     glyph, role = glyphs.state(row.podium.state)
-    versions = " ".join(f"v{each.version}" for each in row.versions)
+    versions = " ".join(each.name for each in row.versions)
     serves = served_words(row.versions)
     return (
         (f"{glyph} run {row.podium.id} {row.podium.title}: {row.podium.state}", role),

@@ -132,7 +132,7 @@ def commit_text(row: CommitRow) -> str:
     commit = row.commit
     names = " ".join(ref.name for ref in row.refs)
     run = f"run {row.run.id} {row.run.state} {row.run.title}" if row.run is not None else ""
-    versions = " ".join(f"v{each.version}" for each in row.versions)
+    versions = " ".join(each.name for each in row.versions)
     ci = f"ci {row.ci}" if row.ci is not None else ""
     return f"{commit.sha} {names} {commit.subject} {commit.author} {run} {ci} {versions} {served_words(row.versions)}"
 

@@ -133,11 +133,13 @@ def _badge_span(glyphs: Glyphs, badge: AlertBadge, words: str) -> Span:
     return (f"{glyphs[glyph]} {words}", role)
 
 
-def serves_cell(status: EnvironmentStatus, quarantined: Collection[int] = ()) -> Cell:
-    """Returns the versions that answer requests, by number; a quarantined one with a `!`."""
+def serves_cell(status: EnvironmentStatus, quarantined: Collection[tuple[str, int]] = ()) -> Cell:
+    """Returns the versions that answer requests, by number; one that is quarantined (by model and number) with a
+    `!`."""
     if not status.answers:
         return (("nothing", "faint"),)
-    spans = [number_span(version, quarantined, "ok!") for version in sorted(status.answers)]
+    bad = {number for model, number in quarantined if model == status.model}
+    spans = [number_span(version, bad, "ok!") for version in sorted(status.answers)]
     return tuple(span for index, each in enumerate(spans) for span in ((("+", "muted"),) if index else ()) + (each,))
 
 
@@ -146,8 +148,8 @@ def number_span(version: int, quarantined: Collection[int], role: str) -> Span:
     return (f"v{version}!", "bad!") if version in quarantined else (f"v{version}", role)
 
 
-def quarantined_of(verdicts: Mapping[int, Sequence[VersionVerdict]]) -> frozenset[int]:
-    """Returns the versions of which a quarantine is in force."""
+def quarantined_of(verdicts: Mapping[tuple[str, int], Sequence[VersionVerdict]]) -> frozenset[tuple[str, int]]:
+    """Returns the versions, by model and number, of which a quarantine is in force."""
     return frozenset(version for version, each in verdicts.items() if quarantine_of(each) is not None)
 
 

@@ -33,17 +33,18 @@ class Row(Frozen):
     @property
     def name(self) -> str:
         """Under which its log and its samples are kept."""
-        return self.container.replica or self.container.name
+        return self.container.called
 
     @property
     def short(self) -> str:
         """The name without its environment's, which stands beside it; what is no replica is known by its role."""
+        on = f" on {self.container.host}" if self.container.host else ""
         if self.container.role == REPLICA:
-            return self.name.removeprefix(f"{self.container.environment}-")
+            return self.name.removeprefix(f"{self.container.environment}-") + on
         if not self.container.role:
             return self.name
-        second = _SECOND.search(self.name)
-        return f"{self.container.role}{second.group() if second else ''}"
+        second = _SECOND.search(self.container.name)
+        return f"{self.container.role}{second.group() if second else ''}{on}"
 
     @property
     def version(self) -> int | None:
@@ -110,7 +111,7 @@ def _rows(
     by_id = {replica.id: replica for replica in status.replicas}
     for container in snapshot.containers:
         replica = by_container.get(container.id) or by_id.get(container.replica)
-        yield Row(container, replica, usage.get(container.replica or container.name, {}), stale)
+        yield Row(container, replica, usage.get(container.called, {}), stale)
     if not stale:
         yield from (Row(gone, by_id[gone.replica]) for gone in snapshot.gone(status.replicas))
 

@@ -13,7 +13,7 @@ from .common import number_span
 
 
 def history_columns(
-    glyphs: Callable[[], Glyphs], clock: Callable[[], float], quarantined: Callable[[], Collection[int]]
+    glyphs: Callable[[], Glyphs], clock: Callable[[], float], quarantined: Callable[[], Collection[tuple[str, int]]]
 ) -> tuple[Column[Deployment], ...]:
     """Returns the columns; the functions are called when a cell is drawn."""
 
@@ -28,7 +28,8 @@ def history_columns(
         return ((f"{glyph} {row.state}", role),)
 
     def version(row: Deployment) -> Cell:
-        return (number_span(row.to_version, quarantined(), "accent!"),)
+        bad = {number for model, number in quarantined() if model == row.model}
+        return (number_span(row.to_version, bad, "accent!"),)
 
     return (
         Column("when", when, width=16, sort=lambda row: row.at),

@@ -113,11 +113,12 @@ def _replica(replica: Replica, glyphs: Glyphs, now: float) -> Line:
     glyph, role = glyphs.state(replica.state)
     share = f"weight {replica.weight}" if replica.weight else "no traffic"
     restarts = f"  {fmt.count(replica.restarts, 'restart')}" if replica.restarts else ""
+    where = f"on {replica.host}" if replica.host else "" if replica.socket else f":{replica.port}"
     up = f"  up {fmt.duration(now - replica.started)}" if replica.started and replica.state != "dead" else ""
     return (
         (f"{glyph} {replica.state:<9}", role),
         (f"v{replica.version:<4}", "accent"),
-        (f"{replica.slot:<10} :{replica.port:<6} {share:<11}", "muted"),
+        (f"{replica.slot:<10} {where:<7} {share:<11}", "muted"),
         (f"{up}{restarts}", "muted" if not replica.restarts else "warn"),
         (f"  {replica.message}" if replica.message else "", "warn"),
     )

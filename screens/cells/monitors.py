@@ -209,7 +209,8 @@ def drift_columns() -> tuple[Column[ColumnMeasurement], ...]:
     def value(each: ColumnMeasurement) -> Cell:
         if each.value is None:
             return ((each.message or "not measured", "warn"),)
-        return ((fmt.figure(each.value), "bad" if each.beyond else "text"),)
+        figure = (fmt.figure(each.value), "bad" if each.beyond else "text")
+        return (figure, (f"  {each.message}", "muted")) if each.message else (figure,)
 
     def critical(each: ColumnMeasurement) -> Cell:
         return ((fmt.figure(each.critical) if each.critical is not None else "", "muted"),)

@@ -8,12 +8,22 @@ from ...core.domain.containers import Image
 from ...core.domain.frozen import Frozen
 from ...core.domain.models import Version
 from ...core.domain.text import format as fmt
-from ...core.domain.verdicts import CheckResult, GateReport, VersionVerdict, quarantine_of
+from ...core.domain.verdicts import (
+    CalibrationBin,
+    CheckResult,
+    Confusion,
+    GateReport,
+    VersionVerdict,
+    quarantine_of,
+)
 from ...tui.glyphs import Glyphs
-from ...tui.widgets.pane import Span, fit, fit_both_ends
+from ...tui.widgets.pane import Span, cells_of, fit, fit_both_ends
 from ...tui.widgets.text_pane import Line
 
 _MAX_REPORTS = 3
+_LONGEST_CLASS = 14  # cells, of a class
+_BAR = 20  # cells of a bar
+_NEAR = 0.05  # how far a share may be off what was predicted
 _LONGEST_NAME = 48  # cells, of a metric or a parameter
 
 
@@ -149,6 +159,48 @@ def report_lines(report: GateReport, now: float, glyphs: Glyphs) -> list[Line]:
     lines += [_check_line(check, glyphs) for check in shown[:40]]
     if len(shown) > 40:
         lines.append(((f"  and {len(shown) - 40} more", "faint"),))
+    if report.confusion is not None:
+        lines += confusion_lines(report.confusion, glyphs)
+    if report.calibration:
+        lines += calibration_lines(report.calibration, glyphs)
+    return lines
+
+
+def confusion_lines(found: Confusion, glyphs: Glyphs) -> list[Line]:
+    """Returns a row for each true class: the share of its rows that was taken for each class, the fuller the more."""
+    width = min(_LONGEST_CLASS, max(6, *(cells_of(name) for name in found.classes)))
+    heads = "".join(f"{fit(name, width, glyphs, 'right')}    " for name in found.classes)
+    lines: list[Line] = [
+        ((f"  {glyphs.text('true ↓  answered →')}  ", "muted"),),
+        ((f"  {' ' * width}  ", ""), (heads, "head")),
+    ]
+    for place, (name, row) in enumerate(zip(found.classes, found.counts, strict=True)):
+        total = sum(row) or 1
+        spans: list[Span] = [(f"  {fit(name, width, glyphs, 'right')}  ", "head")]
+        for column, count in enumerate(row):
+            share = count / total
+            shade = glyphs.shades[min(len(glyphs.shades) - 1, int(share * len(glyphs.shades)))]
+            role = ("ok" if column == place else "bad") if count else "faint"
+            spans += [(f"{count:>{width},} ", ""), (f"{shade * 2} ", role)]
+        lines.append(tuple(spans))
+    return lines
+
+
+def calibration_lines(bins: Sequence[CalibrationBin], glyphs: Glyphs) -> list[Line]:
+    """Returns a row for each tenth of the probabilities: what was predicted, what came true, and if that is as said."""
+    lines: list[Line] = [(("  predicted  came true", "muted"),)]
+    for each in bins:
+        low, high = sorted((round(each.predicted * _BAR), round(each.observed * _BAR)))
+        bar = glyphs["bar"] * low + glyphs.shades[1] * (high - low)
+        off = each.observed - each.predicted
+        word = "as said" if abs(off) < _NEAR else "more than said" if off > 0 else "less than said"
+        lines.append(
+            (
+                (f"  {each.predicted:>8.0%} {each.observed:>10.0%}  ", ""),
+                (f"{bar:<{_BAR}} ", "ok" if abs(off) < _NEAR else "warn"),
+                (f"{word}, {fmt.count(each.rows, 'row')}", "muted"),
+            )
+        )
     return lines
 
 

@@ -201,3 +201,15 @@ def test_silenced_alone_and_with_its_environment(home: Path, journal: Journal) -
         ("silence alert", "environment:production", "ben"),
         ("end silence", "environment:production", "carl"),
     ]
+
+
+def test_a_silence_is_as_long_as_was_said_where_the_clock_was_put_back(home: Path, journal: Journal) -> None:
+    """It was noted by a clock that was ahead: it holds now, ends when its time is over, and is moved once."""
+    config = project(home, TWO)
+    made = silence(config, journal, "slow", environment=False, seconds=600.0, who="anna", why="load test")
+    now = made.at - 86_400.0
+    assert journal.silences.correct(made.at) == 0
+    assert journal.silences.active(now), "before the agent has looked, too"
+    assert journal.silences.correct(now) == 1 and journal.silences.correct(now) == 0
+    assert [each.until - now for each in journal.silences.active(now)] == [pytest.approx(600.0)]
+    assert not journal.silences.active(now + 601.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from podium.core.alerts.evaluate import evaluate
 from podium.core.alerts.exposition import FAMILIES, escaped, exposition, number
 from podium.core.config.loading import from_text
+from podium.core.domain.delivery import DeploymentState, How
 from podium.core.domain.project import Project
 from podium.core.domain.watching import Sample
 from podium.core.errors import ConfigError, Refused, UsageError
@@ -34,6 +36,7 @@ ALERTS = """\
   slow: {monitor: latency, above: 1s}
 """
 NAMES = {each.name for each in FAMILIES}
+SIGNALS = {"requests": 20.0, "error_rate": 0.5, "latency_p95": 0.02, "cpu": 0.3, "memory": 5e7}
 
 
 @pytest.fixture
@@ -47,8 +50,7 @@ def journal(config: Project) -> Iterator[Journal]:
         evaluate(config, journal, NOW)
         journal.measurements.add(replace(measured(0.5), low=0.4, high=0.6, critical=0.2))
         evaluate(config, journal, NOW)
-        signals = {"requests": 20.0, "error_rate": 0.5, "latency_p95": 0.02, "cpu": 0.3, "memory": 5e7}
-        journal.samples.add(Sample("production", name, NOW - 1, value) for name, value in signals.items())
+        journal.samples.add(Sample("production", name, NOW - 1, value) for name, value in SIGNALS.items())
         journal.agent.claim(1, NOW, "anna")
         yield journal
 
@@ -101,6 +103,23 @@ def test_the_dashboard_names_only_what_there_is(config: Project, journal: Journa
     assert labels <= set(re.findall(r'(\w+)="', exposition(config, journal, NOW)))
 
 
+def test_the_dashboard_is_one_that_grafana_can_show() -> None:
+    dashboard = json.loads((ROOT / "examples" / "grafana" / "podium.json").read_text())
+    panels = dashboard["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for panel in panels:
+        references = [target["refId"] for target in panel["targets"]]
+        assert len(set(references)) == len(references), panel["title"]
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells), "two panels lie on each other"
+    assert max(x for x, _ in cells) < 24, "the grid has 24 columns"
+
+
 @pytest.fixture
 def shown(config: Project, journal: Journal) -> Iterator[Callable[..., Metrics]]:
     made: list[Metrics] = []
@@ -136,6 +155,31 @@ def test_a_real_prometheus_scrapes_it(
     (found,) = wait_until(lambda: server.query('podium_alerts{alertstate="firing"}'), 60.0)
     assert (found["metric"]["alertname"], found["metric"]["label_team"]) == ("errors-high", 'a "b" \\ c')
     assert {each["metric"]["__name__"] for each in server.query('{__name__=~"podium_.+"}')} <= NAMES
+
+
+def test_every_panel_shows_what_the_real_prometheus_has(
+    config: Project, journal: Journal, shown: Callable[..., Metrics], scraping: Callable[..., prometheus.Prometheus]
+) -> None:
+    """Each expression of the dashboard, as Grafana fills it in for all environments, asked of the real one."""
+    row = journal.ledger.begin(
+        environment="production", how=How.DEPLOY, model="m", to_version=1, from_version=None, who="anna"
+    )
+    journal.ledger.finish(row.id, DeploymentState.SUCCEEDED)
+    dashboard = json.loads((ROOT / "examples" / "grafana" / "podium.json").read_text())
+    targets = [target for panel in dashboard["panels"] for target in panel["targets"]]
+    expressions = [target["expr"].replace("$environment", ".*") for target in targets]
+    assert not [each for each in expressions if "$" in each], "a variable that the dashboard does not have"
+    server = scraping(f"127.0.0.1:{shown().port}")
+
+    def found(expression: str) -> object:
+        now = time.time()  # live signals are those of the last seconds
+        journal.samples.add(Sample("production", name, now, value) for name, value in SIGNALS.items())
+        return server.query(expression)
+
+    for expression in expressions:
+        assert wait_until(lambda expression=expression: found(expression), 60.0), expression
+    values = server.get("/api/v1/label/environment/values?match[]=podium_alerts")["data"]
+    assert values == ["production", "staging"], "what its variable offers"
 
 
 def test_who_may_see_it(config: Project, shown: Callable[..., Metrics]) -> None:
@@ -187,3 +231,27 @@ def test_a_journal_that_is_not_there_is_no_crash(config: Project, tmp_path: Path
         assert status(f"http://127.0.0.1:{metrics.port}/metrics") == 503
     finally:
         metrics.close()
+
+
+def test_grafanas_own_schema_knows_the_dashboard() -> None:
+    """Read and written again by the models that Grafana publishes: what they do not know is lost on the way."""
+    models = pytest.importorskip("grafana_foundation_sdk.models.dashboard")
+    encoder = pytest.importorskip("grafana_foundation_sdk.cog.encoder")
+    pytest.importorskip("grafana_foundation_sdk.cog.plugins").register_default_plugins()
+    dashboard = json.loads((ROOT / "examples" / "grafana" / "podium.json").read_text())
+    known = json.loads(encoder.JSONEncoder(sort_keys=True).encode(models.Dashboard.from_json(dashboard)))
+    assert list(lost(dashboard, known)) == [".templating.list[1].definition"], (
+        "the text of the variable, for its editor"
+    )
+
+
+def lost(before: object, after: object, path: str = "") -> Iterator[str]:
+    """Where `after` does not have what `before` has."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key, value in before.items():
+            yield from lost(value, after.get(key), f"{path}.{key}")
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for place, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield from lost(one, other, f"{path}[{place}]")
+    elif before != after:
+        yield path

@@ -20,11 +20,11 @@ INACTIVE, PENDING, FIRING, NO_DATA = AlertState
 BAD, GOOD = 0.5, 0.0
 
 
-def after(rule: AlertRule, values: Iterable[tuple[float, float | None]]) -> list[Standing]:
+def after(rule: AlertRule, values: Iterable[tuple[float, float | None]], every: float = math.inf) -> list[Standing]:
     """How the alert stands after each (seconds, value)."""
     found = [begin(rule, "production", NOW)]
     for number, (at, value) in enumerate(values, 1):
-        found.append(step(rule, found[-1], number, measured(value, at)))
+        found.append(step(rule, found[-1], number, measured(value, at), every))
     return found[1:]
 
 
@@ -74,7 +74,8 @@ def test_keep_firing_for() -> None:
     rule = replace(RULE, keep_firing_for=100.0)
     assert states(rule, BAD, GOOD, GOOD, GOOD) == [FIRING, FIRING, FIRING, INACTIVE]
     assert states(rule, BAD, GOOD, BAD, GOOD, GOOD, GOOD)[-2:] == [FIRING, INACTIVE], "it begins anew"
-    assert states(rule, BAD, GOOD, None, None, None, GOOD)[-2:] == [FIRING, INACTIVE], "no data ends nothing itself"
+    silent = states(rule, BAD, GOOD, None, None, None, GOOD, GOOD, GOOD)
+    assert silent == [FIRING] * 7 + [INACTIVE], "no data ends nothing, and its time does not count"
 
 
 def test_the_cooldown_holds_it_pending_and_loses_nothing() -> None:
@@ -162,3 +163,21 @@ def test_without_a_wait_it_fires_exactly_while_the_value_is_beyond(values: list[
     known = [row for row in values if row[1] is not None and not math.isnan(row[1])]
     for (_, value), each in zip(known, after(RULE, known), strict=True):
         assert each.status.firing == (value == BAD)
+
+
+def test_time_without_data_does_not_count() -> None:
+    """Neither a monitor that has no value nor one that nobody evaluates makes an alert fire, or end, by itself."""
+    rule = replace(RULE, for_=Hold(seconds=300.0), keep_firing_for=200.0)
+    for gap in ([(120.0 + 60.0 * n, None) for n in range(60)], []):  # without a value; without a measurement
+        bad = [(0.0, BAD), (60.0, BAD), *gap, (7200.0, BAD), (7260.0, BAD), (7380.0, BAD), (7440.0, BAD)]
+        found = after(rule, bad, every=60.0)
+        assert [each.status.state for each in found[-4:]] == [PENDING, PENDING, PENDING, FIRING], gap
+    back = [(0.0, BAD), (300.0, BAD), (360.0, GOOD), (7200.0, GOOD), (7260.0, GOOD), (7400.0, GOOD)]
+    found = [each.status.state for each in after(replace(rule, for_=Hold()), back, every=60.0)]
+    assert found == [FIRING, FIRING, FIRING, FIRING, FIRING, INACTIVE]
+
+
+def test_a_late_measurement_is_no_gap() -> None:
+    rule = replace(RULE, for_=Hold(seconds=300.0))
+    found = after(rule, [(0.0, BAD), (150.0, BAD), (330.0, BAD)], every=60.0)
+    assert found[-1].status.state is FIRING

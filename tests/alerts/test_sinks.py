@@ -162,6 +162,13 @@ def test_a_webhook_that_will_never_take_it(telling: Callable[..., Told], web: Ta
     assert (status.waiting, status.failed) == (0, 1) and f"answered {answer}" in status.error
 
 
+def test_a_redirect_is_not_followed(telling: Callable[..., Told], web: Taken) -> None:
+    told = telling(f'{{webhook: "{web.url}"}}')
+    web.answer = 307
+    told.send()
+    assert "answered 307, a redirect" in told.error, "the message and its key stay with who is named"
+
+
 def test_nobody_answers(telling: Callable[..., Told]) -> None:
     told = telling('{webhook: "${URL}", timeout: 1s}', URL=f"http://anna:{SECRET}@127.0.0.1:{free_port()}/x/{SECRET}")
     told.send()
@@ -224,7 +231,7 @@ def test_a_command_that_fails_or_hangs(telling: Callable[..., Told], tmp_path: P
 def test_apprise(telling: Callable[..., Told], web: Taken) -> None:
     required("" if find_spec("apprise") else "apprise is not installed")
     url = f"{web.url.replace('http', 'json')}/{SECRET}"
-    told = telling('{apprise: "${CHAT}"}', CHAT=url)
+    told = telling('{apprise: "${CHAT}", timeout: 1m}', CHAT=url)
     told.send()
     ((path, _, body),) = web.requests
     assert path.rstrip("/") == f"/{SECRET}"

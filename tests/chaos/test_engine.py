@@ -28,7 +28,7 @@ from tests.servers.dockerd import Dockerd
 from tests.servers.sshd import Sshd
 from tests.support import wait_until
 
-pytestmark = pytest.mark.in_turn(2)
+pytestmark = pytest.mark.in_turn(1)
 
 AWAY = 2.0  # seconds
 

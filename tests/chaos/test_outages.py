@@ -22,7 +22,7 @@ from tests.engine.lab import running
 from tests.runner.scale import scaled
 from tests.support import wait_until
 
-pytestmark = pytest.mark.in_turn(4)
+pytestmark = pytest.mark.in_turn(2)
 
 
 @pytest.fixture(params=["light", "docker"])

@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,8 @@ from typing import Any, Self
 
 import psutil
 from podium.core.cockpit import Cockpit
-from podium.core.domain.delivery import DeploymentState, How, ReplicaState
+from podium.core.delivery.environment.runtime import EnvironmentRuntime
+from podium.core.domain.delivery import DeploymentState, How, Replica, ReplicaState
 from podium.core.domain.repair import DifferenceKind
 from podium.core.domain.runs import Run
 from podium.core.errors import PodiumError
@@ -54,10 +56,11 @@ class Traffic:
 class Client:
     """The process that asks all the time; `look()` any time."""
 
-    def __init__(self, port: int, directory: Path, *, rate: float = 60.0, body: str = "") -> None:
-        self._report = (
-            directory.parent / f"client-of-{directory.name}.json"
-        )  # not below it: what names the directory is taken for its own
+    def __init__(
+        self, port: int, directory: Path, *, rate: float = 60.0, body: str = "", report: Path | None = None
+    ) -> None:
+        # Not below it: what names the directory is taken for its own.
+        self._report = report or directory.parent / f"client-of-{directory.name}.json"
         self._report.unlink(missing_ok=True)
         command = [sys.executable, str(CLIENT), str(port), str(self._report), "--rate", str(rate)]
         command += ["--body", body] if body else []
@@ -109,6 +112,7 @@ class World:
     driver: str
     more: dict[str, Any] = field(default_factory=dict[str, Any])
     replicas: int = 2
+    agent_log: Path | None = None
     model: str = field(default_factory=lambda: f"chaos-{uuid.uuid4().hex[:6]}")
     port: int = field(default_factory=free_port)
 
@@ -149,20 +153,29 @@ class World:
 
     # What is done
 
-    def client(self, *, rate: float = 60.0) -> Client:
+    def client(self, *, rate: float = 60.0, report: Path | None = None) -> Client:
         """It asks until it is closed, or the world is."""
-        self.clients.append(Client(self.port, self.home, rate=rate))
+        self.clients.append(Client(self.port, self.home, rate=rate, report=report))
         return self.clients[-1]
 
     def start_agent(self) -> None:
         """As a service would, in a process of its own."""
-        log = (self.home / ".podium/agent.log").open("ab")
+        self.launch_agent()
+        wait_until(self.agent_reports, 20, what="the agent reports for duty")
+
+    def launch_agent(self) -> None:
+        """Without waiting for it."""
+        log = (self.agent_log or self.home / ".podium/agent.log").open("ab")
         with log:
             command = [sys.executable, "-m", "podium.cli", "watch", "-C", str(self.home)]
             self.agent_process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        wait_until(lambda: self.cockpit.agent.status().alive, 20, what="the agent reports for duty")
+
+    def agent_reports(self) -> bool:
+        """Its clock may be another one than ours (`faults/ground.py`): then it seems to be late, or not to be alive yet."""
+        status, process = self.cockpit.agent.status(), self.agent_process
+        return status.alive or (process is not None and status.pid == process.pid)
 
     def kill_agent(self) -> None:
         if self.agent_process is not None:
@@ -218,7 +231,17 @@ class World:
             for row in status.replicas
             if row.state in (ReplicaState.DEAD, ReplicaState.STARTING, ReplicaState.DRAINING)
         ]
-        return f"{restless} are not at rest" if restless else ""
+        if restless:
+            return f"{restless} are not at rest"
+        silent = self._silent(status.replicas)
+        return f"{silent} do not answer" if silent else ""
+
+    def _silent(self, replicas: Sequence[Replica]) -> list[str]:
+        """Returns who has traffic and does not answer. On a busy machine an engine has started a container again before
+        the proxy has noticed that it ended, and its program takes seconds to listen: until then all looks well."""
+        project = self.cockpit.project.config
+        runtime = EnvironmentRuntime(project, self.cockpit.journal, project.environment(ENVIRONMENT))
+        return [row.id for row in replicas if row.weight and not runtime.lifecycle.healthy(row)]
 
     def settled(self, seconds: float = 30.0) -> None:
         last = [""]
@@ -242,7 +265,8 @@ class World:
     def evidence(self) -> str:
         """The journal's state and what runs: for the message of a failing test."""
         journal = self.cockpit.journal
-        lines = [f"ledger: {row}" for row in journal.ledger.history(ENVIRONMENT, limit=4)]
+        lines = self._agent_said()
+        lines += [f"ledger: {row}" for row in journal.ledger.history(ENVIRONMENT, limit=4)]
         lines += [f"replica: {row}" for row in journal.replicas.of(ENVIRONMENT)]
         lines += [f"run: {run}" for run in self.cockpit.runs.list(limit=3)]
         for look in (
@@ -258,14 +282,18 @@ class World:
                 lines.append(f"process {process.pid}: {' '.join(process.cmdline())[:300]}")
             except psutil.Error:
                 continue
-        log = self.home / ".podium/agent.log"
-        if log.exists():
-            lines += ["the agent's log ends with:", *log.read_text(errors="replace").splitlines()[-25:]]
         for run in self.cockpit.runs.list(limit=2):
             step = self.cockpit.runs.log(run.id, "promote")
             if step.exists():
                 lines += [f"the log of run {run.id} ends with:", *step.read_text(errors="replace").splitlines()[-15:]]
         return "\n".join(lines)
+
+    def _agent_said(self) -> list[str]:
+        """Returns the end of the agent's log, with which most stories can be read: it stands first, where nothing cuts it."""
+        log = self.agent_log or self.home / ".podium/agent.log"
+        if not log.exists():
+            return []
+        return ["the agent's log ends with:", *log.read_text(errors="replace").splitlines()[-25:]]
 
     def history(self) -> list[DeploymentState]:
         return [row.state for row in self.cockpit.environments.history(ENVIRONMENT)]

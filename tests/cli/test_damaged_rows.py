@@ -9,6 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from podium.core.domain.containers import EngineSnapshot
+from podium.core.domain.models import MetricPoint
+from podium.core.errors import JournalError
+from podium.core.journal import Journal
 
 from tests.cli.conftest import Call
 from tests.tui.seed import seed
@@ -45,3 +49,23 @@ def test_a_damaged_row_is_named(whole: Path, home: Path, call: Call, table: str,
         if "is damaged" in done.err + done.out:
             told.append(command)
     assert told, "one of them reads it, and says so"
+
+
+def test_damaged_rows_that_no_command_lists_are_named(tmp_path: Path) -> None:
+    """The fuzzer of the journal's rows found them."""
+    with Journal.open(tmp_path / "journal.db") as journal:
+        journal.versions.put_history("r", "accuracy", [MetricPoint(1, 1.0, 0.5)])
+        journal.snapshots.put(EngineSnapshot("production", "unix:///x", 1.0, (), ""))
+        journal.loops.keep_cause(7, "propose", {"a": "b"})
+        reads = {
+            ("histories", "points"): lambda: journal.versions.history("r", "accuracy"),
+            ("pictures", "containers"): lambda: journal.snapshots.get("production"),
+            ("values", "value"): lambda: journal.loops.cause(7),
+        }
+        for (table, column), read in reads.items():
+            assert read()
+            for garbage in ("", "gar{", "1", "[[1]]", '{"a": [1]}', b"\xff", 7):
+                with closing(sqlite3.connect(tmp_path / "journal.db")) as other, other:
+                    assert other.execute(f'UPDATE "{table}" SET "{column}" = ?', (garbage,)).rowcount == 1
+                with pytest.raises(JournalError, match="the journal is damaged"):
+                    read()

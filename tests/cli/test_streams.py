@@ -25,19 +25,21 @@ from .conftest import PODIUM
 # Each prints something on the project below, or is a call that fails.
 READING = (
     "ps", "ps -o plain", "ps -o json", "show", "show -o json", "logs", "logs -o json", "logs -f", "logs -f -o json",
-    "logs --worker", "status", "status -o json", "models -o json", "versions -o json", "history -o json",
+    "logs --worker", "status", "status -o json", "models -o json", "versions -o json", "history -o json", "history --at 1h -o json",
     "images -o json", "containers -o json", "validate -o json", "config schema", "config show", "doctor",
     "doctor -o json", "audit", "audit -o json", "audit --verify", "audit --verify -o json", "schedules",
     "schedules -o json", "quarantine list -o json", "labels", "labels -o json", "labels ls -e staging -o json",
     "alerts -o json", "monitors -o json", "feedback -o json", "watch --status", "watch --status -o json",
-    "adopt --dry-run -o json", "tokens ls -e staging -o json",
-    "repair -e staging --dry-run -o json", "lineage staging -o json", "compare 1 2", "show 99", "ps --state odd",
+    "adopt --dry-run -o json", "tokens ls -e staging -o json", "infra ls -o json",
+    "repair -e staging --dry-run -o json", "plan -o json", "lineage staging -o json", "compare 1 2", "why 1", "show 99",
+    "ps --state odd",
     "--help", "ps --help", "--version",
 )  # fmt: skip
-SILENT = {"lineage staging -o json", "compare 1 2", "show 99", "ps --state odd"}
+SILENT = {"lineage staging -o json", "compare 1 2", "why 1", "show 99", "ps --state odd"}
 CHANGING = {
     "init", "demo", "run", "shell", "cancel", "resume", "approve", "deploy", "promote", "rollback", "stop", "start",
-    "pause", "abort", "ui", "replay", "prune", "backup", "restore", "ci", "drift", "trust", "unlock",
+    "pause", "abort", "ui", "evidence", "export", "replay", "prune", "backup", "restore", "ci", "drift", "trust",
+    "unlock", "score", "cluster", "apply",
 }  # fmt: skip
 # What is given as standard output, and what as standard error.
 WAYS = {

@@ -13,6 +13,7 @@ from podium.core.config import load
 from podium.core.config.loading import from_text
 from podium.core.errors import ConfigError, PodiumError, Problem
 
+from tests.runner.turns import examples
 from tests.support import bytes_read
 
 from .test_loading import FLIGHTS
@@ -637,7 +638,9 @@ def damaged(text: str) -> st.SearchStrategy[str]:
 
 
 SETTINGS = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
 

@@ -37,6 +37,16 @@ def test_a_password_in_an_address_of_the_environment(environ: dict[str, str], se
     assert secret in secrets("", environ)
 
 
+def test_passwords_of_package_indexes_that_steps_get() -> None:
+    environ = {
+        "PIP_INDEX_URL": "https://anna:hush-hush-1@pypi.example.com/simple",
+        "PIP_EXTRA_INDEX_URL": "https://a:pw-of-b-22@x/simple https://c:pw%2Fof-d-33@y/simple",
+        "UV_INDEX": "https://anna:not-passed-44@z",
+    }
+    assert set(secrets('pass: ["PIP_*"]', environ)) == {"hush-hush-1", "pw-of-b-22", "pw%2Fof-d-33", "pw/of-d-33"}
+    assert secrets("", environ) == ()
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from podium.core.config import load
 from podium.core.config.expressions import (
     evaluate_when,
     looks_at_outcome,
@@ -16,6 +18,8 @@ from podium.core.config.expressions import (
     when_names,
 )
 from podium.core.errors import PodiumError, UsageError
+
+from tests.runner.turns import examples
 
 
 def test_render_without_quotes() -> None:
@@ -115,7 +119,7 @@ def test_names_and_outcomes() -> None:
         evaluate_when("params.nope == 'y'", CONTEXT)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text("params.x =!'\"()andortue0-${}&", max_size=40) | st.text(max_size=20))
 def test_noise_is_a_podium_error_or_an_answer(text: str) -> None:
     for attempt in (
@@ -125,3 +129,35 @@ def test_noise_is_a_podium_error_or_an_answer(text: str) -> None:
     ):
         with suppress(PodiumError):
             attempt()
+
+
+CONDITIONS = """\
+project: p
+pipelines:
+  p:
+    params: {flag: "%s", on: "yes"}
+    steps:
+      a: {run: "true", matrix: {rate: [0.1, 1, 2]}, when: "%s"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("flag", "when", "warned"),
+    [
+        ("yes", "matrix.rate == 0.10", "`0.10` is not `matrix.rate` where that is 0.1"),
+        ("yes", "params.on and not (1.0 != matrix.rate)", "`1.0` is not `matrix.rate` where that is 1"),
+        ("yes", "matrix.rate == 0.1 or matrix.rate == '2'", ""),
+        ("7.0", "params.flag == '7'", "`7` is not `params.flag` where that is 7.0"),
+        ("False", "not params.flag", "`params.flag` alone holds where it is False"),
+        ("off", "params.flag", "`params.flag` alone holds where it is off"),
+        ("0.0", "params.flag", "`params.flag` alone holds where it is 0.0"),
+        ("0", "params.flag or branch == 'main'", ""),
+        ("no", "params.flag == 'no'", ""),
+    ],
+)
+def test_a_condition_that_does_not_mean_what_it_looks_like_is_told(
+    tmp_path: Path, flag: str, when: str, warned: str
+) -> None:
+    (tmp_path / "podium.yaml").write_text(CONDITIONS % (flag, when))
+    told = load(tmp_path, environ={}).idle
+    assert [warned in each and each.startswith("pipelines.p.steps.a.when: ") for each in told] == [True] * bool(warned)

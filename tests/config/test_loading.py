@@ -264,22 +264,13 @@ def test_the_reason_of_a_forced_promotion_is_kept_as_written(read: Read) -> None
 
 def test_what_nothing_acts_on_yet_is_told(read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read("project: p\npipelines: {p: {on: {push: main}, steps: {s: {run: x}}}}\n").idle == ()
-    text = FLIGHTS.replace("{driver: process, port: 5101}", "{driver: swarm, port: 5101}").replace(
-        "{run: pytest -q tests}", "{run: x, executor: ray}"
-    )
+    text = FLIGHTS.replace("{driver: process, port: 5101}", "{driver: swarm, port: 5101}")
     project = read(text, GITHUB_TOKEN="a-token")
-    nothing, nobody = (
-        "accepted but not implemented yet",
-        "accepted, but no installed package implements it, so",
-    )
-    assert project.idle == (
-        f"infra: {nothing}",
-        f"pipelines.release.steps.unit.executor: ray: {nobody} the step will fail",
-        f"environments.staging.driver: swarm: {nobody} a change there will fail",
-    )
-    package(tmp_path / "site", {"executors": {"ray": "far:Ray"}, "drivers": {"swarm": "far:Swarm"}})
+    nobody = "accepted, but no installed package implements it, so"
+    assert project.idle == (f"environments.staging.driver: swarm: {nobody} a change there will fail",)
+    package(tmp_path / "site", {"drivers": {"swarm": "far:Swarm"}})
     monkeypatch.syspath_prepend(tmp_path / "site")
-    assert len(read(text, GITHUB_TOKEN="a-token").idle) == 1, "a package that brings it acts on it"
+    assert len(read(text, GITHUB_TOKEN="a-token").idle) == 0, "a package that brings it acts on it"
 
 
 def test_a_monitor_knows_its_kind_its_window_and_its_reference(read: Read) -> None:
@@ -426,3 +417,44 @@ def test_the_short_forms_of_other_tools_are_told_the_long_one(read: Read, writte
     with pytest.raises(ConfigError) as caught:
         read(f"project: x\npipelines: {{p: {{on: {written}, steps: {{a: {{run: a}}}}}}}}\n")
     assert [(each.key, "on: {push: main}" in each.hint) for each in caught.value.problems] == [("pipelines.p.on", True)]
+
+
+MODELS = """\
+project: bank
+mlflow: {model: churn}
+pipelines:
+  p:
+    params: {which: fraud}
+    steps:
+      made: {uses: register, metric: score, goal: maximize, model: "%s"}
+      there: {uses: deploy, environment: %s, needs: [made]}
+environments: {retention: {port: 5100}, payments: {port: 5101, model: fraud}}
+"""
+
+
+def test_environments_serve_the_projects_model_or_the_one_they_name(read: Read) -> None:
+    project = read(MODELS % ("fraud", "payments"))
+    assert [project.model_of(each) for each in ("retention", "payments", "gone")] == ["churn", "fraud", "churn"]
+    assert project.models == ("churn", "fraud")
+    assert project.models_made_by(project.pipelines["p"]) == ("fraud",)
+    assert read(MODELS % ("${{ params.which }}", "retention")).models == ("churn", "fraud"), "known when it runs"
+
+
+def test_a_step_that_delivers_another_model_than_its_environment_serves_is_refused(read: Read) -> None:
+    for made, where in (("fraud", "retention"), ("churn", "payments")):
+        with pytest.raises(ConfigError) as caught:
+            read(MODELS % (made, where))
+        assert [each.key for each in caught.value.problems] == ["pipelines.p.steps.there.environment"]
+        assert f"`{made}`" in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize(("one", "other", "clash"), [("localhost", "::1", True), ("localhost", "127.0.0.2", False)])
+def test_localhost_is_both_addresses_to_two_environments_of_one_port(
+    read: Read, one: str, other: str, clash: bool
+) -> None:
+    text = f"project: p\nenvironments: {{a: {{port: 5100, bind: '{one}'}}, b: {{port: 5100, bind: '{other}'}}}}\n"
+    if not clash:
+        assert read(text).environments["a"].bind == "localhost"
+        return
+    with pytest.raises(ConfigError, match="already that of environment `a`"):
+        read(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 from contextlib import suppress
@@ -16,6 +17,7 @@ from podium.core.config.expressions import check_template, placeholders, render,
 from podium.core.errors import UsageError
 
 from tests.runner.scale import scaled
+from tests.runner.turns import examples
 
 SHELLS = {"sh": ("sh",), "bash": ("bash",), "dash": ("dash",), "busybox": ("busybox", "sh")}
 X = "${{ params.x }}"
@@ -87,6 +89,7 @@ def outcome(shell: str, script: str, variables: dict[str, str], directory: Path)
 def output(shell: str, pairs: list[tuple[str, str]], directory: Path) -> list[str]:
     """Returns what each template writes with its value, in one shell: each command is a subshell of its own, so that
     one that went wrong shows as a difference."""
+    between = secrets.token_hex(8)  # which no value contains
     script, variables = "", dict[str, str]()
     for index, (template, value) in enumerate(pairs):
         command = shell_command(template, {"params": {"x": value}})
@@ -95,11 +98,11 @@ def output(shell: str, pairs: list[tuple[str, str]], directory: Path) -> list[st
             assert held == value
             variables[f"{name}_{index}"] = held
             text = text.replace(name, f"{name}_{index}")
-        script += f"(\n{text}\n)\nprintf '\\001\\002'\n"
+        script += f"(\n{text}\n)\nprintf {between}\n"
     done = outcome(shell, script, variables, directory)
     assert done.returncode == 0, (script, done.stderr)
     assert not done.stderr, (script, done.stderr)
-    return done.stdout.decode("utf-8", "surrogateescape").split("\x01\x02")[:-1]
+    return done.stdout.decode("utf-8", "surrogateescape").split(between)[:-1]
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -113,9 +116,10 @@ values = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(sorted(AROUND)), values), min_size=20, max_size=30))
 @example([("printf '<%s>' 'a ${{ params.x }} b'", "'; echo hit; '")])
+@example([("printf '<%s>' 'a ${{ params.x }} b'", "\1\2")])
 @pytest.mark.parametrize("shell", SHELLS)
 def test_any_value_arrives_as_itself(shell: str, tmp_path: Path, pairs: list[tuple[str, str]]) -> None:
     assert output(shell, pairs, tmp_path) == [AROUND[template].replace("{}", value) for template, value in pairs]
@@ -138,7 +142,7 @@ PIECES = [
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.sampled_from(PIECES), min_size=2, max_size=9), min_size=25, max_size=25), st.data())
 def test_no_value_runs_in_any_command(
     shell: str, tmp_path: Path, written: list[list[str]], data: st.DataObject

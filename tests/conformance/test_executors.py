@@ -9,6 +9,7 @@ import pytest
 from podium.core import plugins
 
 from tests.conformance.executors import ExecutorBench, ExecutorConformance
+from tests.engine.executors.ray_lab import RayLab
 from tests.engine.executors.step_lab import StepLab
 from tests.engine.lab import Lab
 
@@ -23,7 +24,12 @@ def docker_bench(home: Path, request: pytest.FixtureRequest) -> ExecutorBench:
     return ExecutorBench("docker", StepLab(home, engine), image=image, remarks=rb"^container [0-9a-f]{12}.*\n")
 
 
-BENCHES = {"process": process_bench, "docker": docker_bench}
+def ray_bench(home: Path, request: pytest.FixtureRequest) -> ExecutorBench:
+    lab = RayLab(home, request.getfixturevalue("ray_cluster").address, shared=True)
+    return ExecutorBench("ray", lab, remarks=rb"^ray(?: job|:) .*\n")
+
+
+BENCHES = {"process": process_bench, "docker": docker_bench, "ray": ray_bench}
 
 
 class TestExecutors(ExecutorConformance):

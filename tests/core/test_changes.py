@@ -143,7 +143,7 @@ def test_what_is_not_there_cannot_be_planned(cockpit: Cockpit) -> None:
         cockpit.changes.plan("levitate", "production")
     for verb in plugins.names("planners"):
         given = {"restart": {"replica": "x"}, "shell": {"name": "x"}}.get(verb, {})
-        what = "run" if verb in RUN_VERBS else "environment"
+        what = "run" if verb in RUN_VERBS else "infrastructure" if verb.startswith("infra-") else "environment"
         # Kinds of data are pruned, and the ledger is rebuilt, not environments.
         words = {"prune": "is called 'nowhere'", "rebuild": "is not in a git repository"}.get(
             verb, f"no {what} 'nowhere'"

@@ -8,6 +8,7 @@ import pytest
 from podium.core.cockpit import Cockpit
 from podium.core.domain.attention import Reason
 from podium.core.domain.delivery import Replica, ReplicaState
+from podium.core.domain.runs import RunState
 from podium.core.errors import ConfigError, UsageError
 
 from tests.support import wait_until
@@ -96,3 +97,17 @@ def test_without_environments_none_could_be_meant(tmp_path: Path) -> None:
     (tmp_path / "podium.yaml").write_text("project: p\n")
     with pytest.raises(UsageError, match=r"podium\.yaml has no environments"):
         Cockpit.open(tmp_path).environments.default()
+
+
+def test_looking_at_a_run_whose_worker_is_gone_needs_no_room(tmp_path: Path) -> None:
+    """What can be noted of it later is noted later: a disk that is full, read-only, or fails hides no run."""
+    (tmp_path / "podium.yaml").write_text(FILE % ("one", ""))
+    cockpit = Cockpit(tmp_path)
+    run = cockpit.runs.start("p")
+    wait_until(lambda: cockpit.runs.get(run.id).run.state.finished, what="the run ends")
+    journal = cockpit.journal
+    journal._database.run("UPDATE runs SET state = 'running', worker_pid = 4194304, ended = NULL")
+    journal._database.run("PRAGMA query_only = on")
+    assert cockpit.runs.recover() == () and cockpit.runs.get(run.id).run.state is RunState.RUNNING
+    journal._database.run("PRAGMA query_only = off")
+    assert cockpit.runs.get(run.id).run.state is RunState.INTERRUPTED

@@ -23,7 +23,8 @@ from podium.core.demo.traffic import DemoTraffic, TrafficCount
 from podium.core.domain.demo import DemoImages
 from podium.core.domain.hosts import CiState
 from podium.core.domain.runs import Run, RunState, Step, StepState, Trigger
-from podium.core.errors import Refused, RunFailed
+from podium.core.errors import MissingExtra, Refused, RunFailed
+from podium.core.signatures import signing
 
 from tests.runner.scale import scaled
 from tests.support import wait_until
@@ -55,6 +56,29 @@ def test_its_steps_do_not_wait_for_what_else_a_machine_does(
     made = demo._make()
     made.ports.close()
     assert load(made.directory).nice == 0
+
+
+def test_production_serves_only_what_is_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    made = Demo(tmp_path / "demo", Cockpit)._make()
+    made.ports.close()
+    found = load(made.directory)
+    assert found.environments["production"].verified and not found.environments["staging"].verified
+    steps = found.pipelines["release"].steps
+    assert steps["sign"].needs == ("smoke",) and steps["production"].needs == ("sign",)
+    signers = (made.directory / found.evidence.signers).read_text().split(" ", 1)[1]
+    half = (tmp_path / "config/podium/evidence_key.pub").read_text()
+    assert half.startswith(signers.strip()) and project.git(made.directory, "status", "--porcelain") == ""
+    made.apply("better")
+    # A machine that cannot sign has the demonstration as it was.
+    monkeypatch.setattr(signing, "_call", unable)
+    other = Demo(tmp_path / "other", Cockpit)._make()
+    other.ports.close()
+    assert not load(other.directory).environments["production"].verified
+
+
+def unable(*_: str) -> None:
+    raise MissingExtra("ssh-keygen is not installed", hint="install it")
 
 
 @pytest.mark.parametrize("second", ["worse", "slow"])

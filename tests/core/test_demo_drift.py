@@ -100,6 +100,23 @@ def test_an_alarm_that_did_not_come_is_said() -> None:
     assert [each.outcome for each in months.alarm_results(ALARM)] == ["on 30 November"], "too early is no success"
 
 
+def test_a_monitor_that_could_not_be_measured_is_said_with_its_month() -> None:
+    def measured(value: float | None) -> list[Measurement]:
+        return [Measurement("weather", "e", MonitorKind.DRIFT, 0.0, value, message="" if value else "it took too long")]
+
+    months = Months(CHANGE)
+    months.add(day(date(2013, 11, 30)))
+    for value in (None, 0.3):
+        months.measured(measured(value))
+    assert months.without_value("weather") == "no value 1 of 2 times: it took too long"
+    assert months.without_value("schedule") == ""
+    months.measured(measured(None))
+    assert months.without_value("weather") == "", "its last value is missing: the month's own line says so"
+    months.add(day(CHANGE))
+    months.measured(measured(0.2))
+    assert months.without_value("weather") == "", "another month"
+
+
 def test_monitors_are_asked_when_their_day_has_come(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cockpit = Cockpit(home)
     watch = Watch(cockpit)

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import psutil
 import pytest
 from podium.core.cockpit import Cockpit
-from podium.core.domain.delivery import DeploymentState, How
+from podium.core.domain.delivery import DeploymentState, How, Replica, ReplicaState
 from podium.core.domain.runs import PIPELINE, RunState, Trigger
 from podium.core.domain.watching import Finding, Health
 
@@ -176,6 +177,25 @@ def test_an_environment_that_was_stopped(cockpit: Cockpit) -> None:
     cockpit.journal.ledger.finish(row.id, DeploymentState.SUCCEEDED)
     (finding,) = found(cockpit, "staging")
     assert (finding.health, finding.hint) == (Health.WARNING, "podium start -e staging")
+
+
+@pytest.mark.parametrize("runs", [False, True], ids=["no agent", "agent"])
+def test_what_does_not_match_says_who_repairs_it(cockpit: Cockpit, runs: bool) -> None:
+    """Whoever has an agent is not told to start one."""
+    row = cockpit.journal.ledger.begin(
+        environment="staging", how=How.DEPLOY, model="sick", to_version=3, from_version=None, who="anna"
+    )
+    cockpit.journal.ledger.finish(row.id, DeploymentState.SUCCEEDED)
+    cockpit.journal.replicas.put(Replica("v3-1", "staging", 3, "v3-1", 1, ReplicaState.READY, 2**22 + 1, 1.0, 100))
+    if runs:
+        me = psutil.Process()
+        cockpit.journal.agent.claim(me.pid, me.create_time(), "anna")
+    hints = {finding.hint for finding in found(cockpit, "staging") if finding.health is not Health.OK}
+    start = [hint for hint in hints if "podium watch --daemon" in hint]
+    assert hints and (not start if runs else len(start) == len(hints))
+    assert not runs or hints == {
+        "the agent is at it; `podium watch --status` says what it cannot do, `podium repair` does it now"
+    }
 
 
 def test_a_receiver_that_was_not_told_is_named(cockpit: Cockpit) -> None:

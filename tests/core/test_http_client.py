@@ -513,7 +513,8 @@ def test_a_certificate_is_checked_against_the_bundle_that_was_named(web: Callabl
         assert one.ask("GET", "/").good
     with client(url, trust=Trust(verify=False)) as one:
         assert one.ask("GET", "/").good
-    assert "cannot be reached" in problem(client(url, trust=Trust(bundle=str(authority / "none.pem")))).message
+    absent = str(authority / "none.pem")
+    assert f"{absent} cannot be read" in problem(client(url, trust=Trust(bundle=absent))).message
 
 
 def test_a_client_shows_its_certificate(web: Callable[..., Web], authority: Path) -> None:

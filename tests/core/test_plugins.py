@@ -49,10 +49,10 @@ def test_names_are_ours_and_those_of_packages_and_import_nothing(toys: None) -> 
 
 
 def test_names_that_nothing_brings_yet_are_known_but_not_installed() -> None:
-    assert plugins.known("executors", "ray") and not plugins.installed("executors", "ray")
-    assert "ray" in plugins.choices("executors") and "ray" not in plugins.names("executors")
-    with pytest.raises(MissingExtra, match="no executor 'ray'"):
-        plugins.load("executors", "ray")
+    assert plugins.known("drivers", "swarm") and not plugins.installed("drivers", "swarm")
+    assert "swarm" in plugins.choices("drivers") and "swarm" not in plugins.names("drivers")
+    with pytest.raises(UsageError, match="no driver 'swarm'"):
+        plugins.load("drivers", "swarm")
 
 
 def test_one_is_loaded_and_ours_have_precedence(toys: None) -> None:

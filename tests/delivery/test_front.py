@@ -13,7 +13,7 @@ import ssl
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +292,31 @@ def test_one_address_gets_so_many_connections(tmp_path: Path, monkeypatch: pytes
         wait_until(lambda: (found := _quiet(world)) is not None and found.status_code == 200, 20)
         world.version(2)
         world.deploy(2)
+
+
+def test_one_address_does_not_take_all_connections_even_without_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "MAX_CONNECTIONS", 4)
+    with ExitStack() as stack:
+        world = opened(tmp_path, monkeypatch, https=None, auth=None, open=True, bind="0.0.0.0")
+        stack.callback(world.close)
+        world.deploy(1)
+        held = [stack.enter_context(socket.create_connection(("127.0.0.1", world.port))) for _ in range(64)]
+        request = b"GET /ping HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n"
+
+        def answered(connection: socket.socket) -> bool:
+            with suppress(ConnectionError):
+                connection.settimeout(scaled(10))
+                connection.sendall(request)
+                return connection.recv(100).startswith(b"HTTP/1.1 200")
+            return False
+
+        with socket.create_connection(("127.0.0.1", world.port), source_address=("127.0.0.2", 0)) as other:
+            assert answered(other), "the others are none of its business"
+        assert 0 < sum(map(answered, held)) <= 2 * 4, "in each of the two instances"
+        world.version(2)
+        world.deploy(2)  # Podium itself comes another way
 
 
 def _quiet(world: Open) -> httpx.Response | None:

@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from podium.core.errors import PodiumError
 from podium.core.triggers.jobs import Healing, Reserve
 
 from tests.delivery.light import World
+from tests.runner.scale import scaled
 from tests.support import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
@@ -94,3 +96,21 @@ def test_a_small_disk_keeps_none_and_one_with_room_gives_nothing_back(disk: Path
     assert reserve.keep(state) and reserve.keep(state)
     assert (state / "reserve").stat().st_blocks * 512 >= reserve.RESERVE_BYTES
     assert reserve.release(state) == "" and (state / "reserve").exists()
+
+
+def test_an_agent_starts_on_a_full_disk(disk: Path, world: World) -> None:
+    """Else nothing that dies would be started again: the room that is kept for it is given back."""
+    (disk / "podium.yaml").write_text("project: tiny\n")
+    Reserve()(world.project, world.journal)
+    fill(disk)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "podium.cli", "watch", "-C", str(disk)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        wait_until(lambda: world.journal.agent.status().pid == process.pid or process.poll() is not None, 30)
+        assert process.poll() is None, process.communicate()[0]
+        assert not (world.project.state / "reserve").exists()
+    finally:
+        process.terminate()
+        said = process.communicate(timeout=scaled(20))[0].decode()
+    assert "were kept for this are free now; make room" in said

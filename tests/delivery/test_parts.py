@@ -334,3 +334,25 @@ def test_replicas_are_told_what_they_predict_together(world: World, tmp_path: Pa
     options, variables = asked[True]
     assert options[-4:] == ["--batch-max", "32", "--batch-wait", "0.005"]
     assert {"PODIUM_SERVING_BATCH_MAX=32", "PODIUM_SERVING_BATCH_WAIT=0.005"} <= set(variables)
+
+
+STATISTICS = """# pxname,svname,qcur,scur,stot,econ,eresp,status,weight,lastchg,hrsp_4xx,hrsp_5xx,uweight,req_tot,addr,
+traffic,FRONTEND,,3,120,,,OPEN,,,1,0,,120,,
+replicas,v1-1,0,1,60,0,0,UP,100,12,1,0,100,60,127.0.0.1:31000,
+"""
+
+
+def test_statistics_that_break_off_are_no_statistics() -> None:
+    """A proxy that is killed while it answers; a weight of 10 must not be read out of 100."""
+    front, server = haproxy.RuntimeApi(lambda _: STATISTICS).stats()
+    assert (front.kind, server.name, server.weight, server.up) == ("frontend", "v1-1", 100, True)
+    read = 0
+    for end in range(len(STATISTICS) - 2):
+        try:
+            found = haproxy.RuntimeApi(lambda _, end=end: STATISTICS[:end]).stats()  # type: ignore[misc]
+        except Unreachable as error:
+            assert "cannot be read" in error.message and error.hint
+        else:
+            read += 1
+            assert found == [front, server][: len(found)]
+    assert read, "whole lines are"

@@ -44,6 +44,7 @@ environments:
 """
 # The process that has MLflow loaded goes on from one test to the next.
 PRELOADING = "preload"
+pytestmark = pytest.mark.in_turn(5)
 QUESTION = json.dumps({"inputs": [[5.1, 3.5, 1.4, 0.2]]}).encode()
 
 

@@ -135,13 +135,13 @@ def said(source: Source, verdict: Verdict, environment: str = "production") -> V
 def test_a_challenger_that_something_speaks_against_or_that_is_under_way_is_not_offered() -> None:
     version = Version("m", 4, NOW, aliases=("challenger",), verdict=Verdict.PASS, run_id=9)
     passed = said(Source.GATE, Verdict.PASS)
-    assert len(asked(versions=[version], verdicts={4: (passed,)})) == 1
+    assert len(asked(versions=[version], verdicts={(version.model, 4): (passed,)})) == 1
     for bad in (
         said(Source.CANARY, Verdict.FAIL),
         said(Source.ROLLBACK, Verdict.FAIL),
         said(Source.QUARANTINE, Verdict.FAIL),
     ):
-        assert asked(versions=[version], verdicts={4: (bad, passed)}) == []
+        assert asked(versions=[version], verdicts={(version.model, 4): (bad, passed)}) == []
     promoting = replace(RUN, kind="promote", name="production", params={"version": "4"}, state=RunState.RUNNING)
     assert asked(versions=[version], runs=[promoting]) == []
     waiting = replace(RUN, id=9, state=RunState.WAITING)

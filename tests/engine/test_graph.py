@@ -8,8 +8,9 @@ import subprocess
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from podium.core.config import expressions
 from podium.core.domain.project import Matrix, Pipeline, StepSpec
-from podium.core.engine.graph import ancestors, build, cell_name, expand, text
+from podium.core.engine.graph import ancestors, build, cell_name, dependents, expand, text
 from podium.core.errors import ConfigError, UsageError
 
 from tests.runner.scale import scaled
@@ -63,6 +64,21 @@ def test_a_loop_is_found_and_named(graph: Pipeline, data: st.DataObject) -> None
     assert loop[0] == loop[-1]
     for one, two in itertools.pairwise(loop):
         assert two.split("[")[0] in looped[one.split("[")[0]].needs
+
+
+def test_a_thousand_cells_that_need_a_thousand_are_no_million(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done for each cell depends neither on how many others there are nor on how long the command is."""
+    scanned: list[str] = []
+    places = expressions.places
+    monkeypatch.setattr(expressions, "places", lambda text, spans: scanned.append(text) or places(text, spans))
+    axes = Matrix({"a": tuple(range(40)), "b": tuple(range(25))})
+    command = "train --a ${{ matrix.a }} --b ${{ matrix.b }} # thousands"
+    steps = [StepSpec(f"s{n}", run=command, needs=(f"s{n - 1}",) if n else (), matrix=axes) for n in range(3)]
+    planned = build(pipeline(*steps))
+    assert scanned == [command]
+    assert [step.spec.name for step in planned[::1000]] == ["s0", "s1", "s2"]
+    assert planned[1500].command == "train --a '20' --b '0' # thousands"
+    assert sum(len(groups) for groups in dependents(planned).values()) == 2 * 1000
 
 
 def _all_before(graph: Pipeline, name: str) -> set[str]:

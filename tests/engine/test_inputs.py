@@ -112,6 +112,31 @@ def test_links_to_directories_end_and_lead_no_foreign_commit_out(lab: Lab, tmp_p
         cache.close()
 
 
+def test_links_to_files_lead_no_foreign_commit_out(tmp_path: Path) -> None:
+    secret, project = tmp_path / "key", tmp_path / "project"
+    (project / "data").mkdir(parents=True)
+    (project / "own.csv").write_text("a")
+    secret.write_text("one")
+    (project / "data" / "key").symlink_to(secret)
+    (project / "data" / "own").symlink_to("../own.csv")
+    (project / "alone").symlink_to(secret)
+    cache = Cache(tmp_path / "state")
+    try:
+
+        def seen(path: str, inside: str) -> list[tuple[str, str]]:
+            return [(each.path, each.kind) for each in scan(str(project / path), cache.hashes, inside=inside)]
+
+        foreign = str(project)
+        assert seen("data", foreign) == [("key", "link"), ("own", "file")]
+        assert seen("alone", foreign) == [("", "link")]
+        assert seen("data", "") == [("key", "file"), ("own", "file")], "one's own working tree is followed"
+        before = summary(scan(str(project / "alone"), cache.hashes, inside=foreign))
+        secret.write_text("another")
+        assert summary(scan(str(project / "alone"), cache.hashes, inside=foreign)) == before
+    finally:
+        cache.close()
+
+
 @pytest.mark.parametrize("dead", [True, False])
 def test_a_half_written_copy_is_nobodys_and_goes(lab: Lab, dead: bool) -> None:
     (lab.home / "data").mkdir()

@@ -137,7 +137,8 @@ def test_a_built_in_step_is_below_unless_it_delivers(lab: Lab) -> None:
 
 def test_the_steps_of_the_table_that_change_what_serves_are_not_slowed() -> None:
     delivering = {name for name in plugins.TABLE["steps"] if plugins.step_capabilities(name).delivers}
-    assert delivering == {"deploy", "promote", "rollback", "stop", "start", "repair"}
+    infrastructure = {"terraform", "cloudformation", "infra-apply"}
+    assert delivering == {"deploy", "promote", "rollback", "stop", "start", "repair"} | infrastructure
     assert plugins.step_capabilities("no such step") == StepCapabilities()
 
 
@@ -194,7 +195,7 @@ def container_step(nice: int) -> ContainerStepSpec:
     return ContainerStepSpec(
         address=Address("unix", path="/run/docker.sock"), project="p", home=place, state=place, root=place, run=1,
         step="one", attempt=1, argv=("true",), env={}, container=ContainerSpec(image="a"), outputs=(),
-        tracking_uri="sqlite:///db", secrets=(), base="", key="", build=(), build_hash="", result=place, log=place,
+        stores=("sqlite:///db",), secrets=(), base="", key="", build=(), build_hash="", result=place, log=place,
         worker=1, nice=nice,
     )  # fmt: skip
 

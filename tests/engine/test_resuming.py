@@ -7,8 +7,8 @@ import shutil
 import signal
 from pathlib import Path
 
+from podium.core.domain.engines.shells import LocalShell
 from podium.core.domain.runs import RunState
-from podium.core.domain.shells import LocalShell
 from podium.core.engine import paths
 from podium.core.engine.shell import shell
 from podium.core.engine.submit import resume

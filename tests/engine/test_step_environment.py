@@ -6,7 +6,7 @@ import os
 
 import pytest
 from podium.core.engine import environment
-from podium.core.engine.run.forks import forget_credentials
+from podium.core.engine.run.forks import forget_credentials, of_fork
 
 from tests.engine.lab import Lab
 
@@ -51,3 +51,46 @@ def test_what_is_not_passed_on_is_told_once(lab: Lab, monkeypatch: pytest.Monkey
     assert lab.log(run.id, "b") == "[1]"
     assert "not passed on: CUDA_VISIBLE_DEVICES, HF_HOME" in lab.log(run.id, "a", "p")
     assert "not passed on" not in lab.log(run.id, "b", "p")
+
+
+def passing(lab: Lab, names: str) -> None:
+    written = lab.home / "podium.yaml"
+    written.write_text(f"{written.read_text()}pass: [{names}]\n")
+
+
+SHOWN = 'echo "[$CUDA_VISIBLE_DEVICES] [$HF_HOME] [$HF_TOKEN] [$EDITOR]"'
+
+
+def test_pass_names_what_steps_get_and_is_no_part_of_their_key(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"CUDA_VISIBLE_DEVICES": "1", "HF_HOME": "/models", "HF_TOKEN": "hf-of-anna-42"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("EDITOR", "vi")
+    lab.pipeline(
+        f"a: {{run: '{SHOWN}', inputs: [podium.yaml]}}\n"
+        f"b: {{run: '{SHOWN}', needs: [a], gpus: [0, GPU-3f]}}\n"
+        f"c: {{run: '{SHOWN}', needs: [b], gpus: none}}"
+    )
+    passing(lab, 'CUDA_VISIBLE_DEVICES, "HF_*"')
+    run, _ = lab.run()
+    assert lab.log(run.id, "a") == "[1] [/models] [***] []", "what looks secret is masked"
+    assert lab.log(run.id, "b") == "[0,GPU-3f] [/models] [***] []"
+    assert lab.log(run.id, "c") == "[] [/models] [***] []"
+    assert "not passed on" not in lab.log(run.id, "a", "p")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
+    again, _ = lab.run()
+    assert lab.steps(again.id)["a"].cached, "where it runs is not what it does"
+
+
+def test_a_fork_gets_nothing_by_pass(lab: Lab) -> None:
+    lab.pipeline("a: {run: 'true', image: 'python:3.11-slim'}")
+    passing(lab, '"AWS_*"')
+    project = lab.project
+    found, why = of_fork(project, project, next(iter(project.pipelines)))
+    assert (why, project.passes("AWS_TOKEN"), found.passes("AWS_TOKEN")) == ("", True, False)
+
+
+def test_a_container_gets_the_gpus_that_it_names(lab: Lab) -> None:
+    lab.pipeline("a: {run: 'true', image: 'python:3.11-slim', gpus: 1}")
+    container = next(iter(lab.project.pipelines.values())).steps["a"].container
+    assert container is not None
+    assert container.gpus == ("1",)

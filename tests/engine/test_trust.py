@@ -62,6 +62,68 @@ def test_a_file_that_weakens_nothing_stays_what_it_is() -> None:
     assert judged.project == own and judged.weakened == ()
 
 
+OPENED = """
+project: p
+environments:
+  production:
+    port: 5100
+    bind: 0.0.0.0
+    tls: {certificate: c.pem, key: k.pem, host: models.example.com}
+    auth: {client_ca: ca.pem, clients: [billing]}
+    limits: {rate: 10/s, connections: 5}
+    redact: [email, name]
+    feedback: {tokens: {crm: a-long-token-of-the-crm}}
+  inside: {port: 5200}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (", clients: [billing]", ", clients: [billing, eve]", "lets in other clients"),
+        (", clients: [billing]", "", "lets in other clients"),
+        ("auth: {client_ca: ca.pem", "auth: {client_ca: theirs.pem", "lets in other clients"),
+        ("auth: {client_ca: ca.pem, clients: [billing]}", "auth: tokens", "lets in other clients"),
+        ("rate: 10/s", "rate: 11/s", "has no limit of 10 for a client's rate any more"),
+        ("{rate: 10/s, connections: 5}", "{rate: 10/s}", "has no limit of 5 for a client's connections any more"),
+        ("redact: [email, name]", "redact: [name]", "keeps columns of requests that were left out: email"),
+        ("    feedback: {tokens: {crm: a-long-token-of-the-crm}}\n", "", "takes labels from everybody"),
+    ],
+)
+def test_the_commit_that_lets_in_others_does_not_for_its_own_run(old: str, new: str, words: str) -> None:
+    assert old in OPENED
+    trusted = read(OPENED)
+    judged = of_release_branch(read(OPENED.replace(old, new)), [trusted])
+    assert judged.weakened == (f"environment production {words}",)
+    now, before = judged.project.environments["production"], trusted.environments["production"]
+    assert (now.https, now.auth, now.limits, now.feedback) == (
+        before.https,
+        before.auth,
+        before.limits,
+        before.feedback,
+    )
+    assert set(now.redact) == set(before.redact)
+    # The other way round it is stricter, and holds at once.
+    stricter = of_release_branch(trusted, [read(OPENED.replace(old, new))])
+    assert stricter.project == trusted or "clients" in words
+
+
+def test_a_commit_opens_an_environment_from_the_next_one_on() -> None:
+    opened = OPENED.replace("auth: {client_ca: ca.pem, clients: [billing]}", "auth: tokens")
+    trusted = read(opened)
+    tls = "    tls: {certificate: c.pem, key: k.pem, host: models.example.com}\n"
+    dropped = of_release_branch(read(opened.replace(tls, "    open: true\n")), [trusted])
+    assert dropped.project.environments["production"] == trusted.environments["production"]
+    assert dropped.weakened == (
+        "environment production has no TLS any more",
+        "environment production is open to everybody",
+    )
+    inside = opened.replace("{port: 5200}", "{port: 5200, bind: 0.0.0.0, open: true}")
+    judged = of_release_branch(read(inside), [trusted])
+    assert judged.project.environments["inside"] == trusted.environments["inside"]
+    assert judged.weakened == ("environment inside is open to everybody",)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -256,3 +318,29 @@ def test_the_repository_of_another_user_is_told(lab: Lab) -> None:
     assert run.state is RunState.SUCCEEDED and run.commit == ""
     assert f"{lab.home} belongs to another user" in run.message
     assert f"git config --global --add safe.directory {lab.home}" in run.message
+
+
+SIGNED = """
+project: p
+evidence: {signers: keys/allowed, revoked: keys/revoked, anchor: origin}
+environments:
+  production: {port: 5100, verify: required}
+"""
+
+
+def test_what_is_served_is_signed_by_those_who_could_before() -> None:
+    trusted = read(SIGNED)
+    for text in (
+        SIGNED.replace("verify: required", "verify: off"),
+        SIGNED.replace(", verify: required", ""),
+        SIGNED.replace("keys/allowed", "keys/mine"),
+        SIGNED.replace("signers: keys/allowed, ", ""),
+        SIGNED.replace(", revoked: keys/revoked", ""),
+        SIGNED.replace(", anchor: origin", ""),
+    ):
+        judged = of_release_branch(read(text), [trusted])
+        assert (judged.project.environments, judged.project.evidence) == (trusted.environments, trusted.evidence)
+        assert judged.weakened, text
+    assert of_another_branch(read("project: p\n"), trusted).project.evidence == trusted.evidence
+    more = read("project: p\nenvironments: {production: {port: 5100}}\n")
+    assert of_release_branch(trusted, [more]).weakened == (), "what is stricter counts at once"

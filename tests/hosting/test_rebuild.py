@@ -98,4 +98,4 @@ def test_environments_that_are_not_there_any_more_stay_in_the_tags(lost: Tagged)
 
 def test_aliases_are_those_of_where_promotions_go_to(lost: Tagged) -> None:
     found = find(load(lost.home))
-    assert wanted_aliases(lost.project, found) == {"champion": 6, "previous": 7}
+    assert wanted_aliases(lost.project, found, lost.project.mlflow.model) == {"champion": 6, "previous": 7}

@@ -25,6 +25,7 @@ from podium.core.triggers.pushes import Pushes
 from tests.engine.lab import Lab
 from tests.support import wait_until
 
+pytestmark = pytest.mark.in_turn(14)
 FILE = """
 project: lab
 git:

@@ -24,6 +24,7 @@ from tests.hosts.test_delivery import KINDS, Hosted
 from tests.servers import tls
 from tests.servers.sshd import Sshd
 
+pytestmark = pytest.mark.in_turn(12)
 STATUS = CommitStatus("podium/x", StatusState.SUCCESS, "done", "")
 
 

@@ -41,6 +41,23 @@ def test_the_whole_demonstration(tmp_path: Path) -> None:
     assert "the comparison is a comment of pull request 1" in done.stderr
     assert "the host's own CI runs (tests) stand beside" in done.stderr
     assert "stopped:" in done.stderr
+    evidence = [
+        sys.executable,
+        "-m",
+        "podium.cli",
+        "evidence",
+        "verify",
+        "evidence",
+        "-C",
+        str(directory),
+        "-o",
+        "json",
+    ]
+    proof = json.loads(subprocess.run(evidence, cwd=tmp_path, capture_output=True, timeout=scaled(60)).stdout)
+    assert (proof["version"], proof["standing"], proof["problems"]) == (2, "known", []), (
+        "production serves what is signed"
+    )
+    assert "verify: required" in (directory / "podium.yaml").read_text()
     assert not _mentioned(directory)
 
     again = subprocess.run(

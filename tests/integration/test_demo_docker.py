@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -66,6 +67,7 @@ def forget(engine: Engine, directory: Path) -> None:
             store.remove(engine, name if name != "<none>:<none>" else image["Id"])
 
 
+@pytest.mark.in_turn(1, of="long stories")
 @pytest.mark.timeout(1500)
 def test_the_whole_demonstration_in_docker(
     tmp_path: Path, engine: Engine, python_image: str, haproxy_image: str
@@ -94,7 +96,9 @@ def test_the_whole_demonstration_in_docker(
         ("promote", "succeeded", 2),
         ("promote", "succeeded", 1),
     ]
-    assert "the canary ends in fail at 20 %" in history[1].message and "latency_p99" in history[1].message
+    # On a machine that does other things the champion may be slow too in a stage's window: then the next stage tells them apart.
+    assert re.search(r"the canary ends in fail at (20|50) %", history[1].message), history[1].message
+    assert "latency_p99" in history[1].message
     assert not [line for line in stopped if "was left" in line], stopped
     assert engine.containers([mark(directory)]) == []
     assert engine.api.networks(filters={"label": mark(directory)}) == []
@@ -144,6 +148,7 @@ def test_images_without_docker_are_a_mistake(tmp_path: Path) -> None:
     assert done.returncode == 2 and "add --docker" in done.stderr
 
 
+@pytest.mark.in_turn(1, of="long stories")
 @pytest.mark.timeout(400)
 def test_ctrl_c_leaves_no_container_running(
     tmp_path: Path, engine: Engine, python_image: str, haproxy_image: str

@@ -19,7 +19,7 @@ from tests.integration.test_demo import _mentioned
 from tests.runner.scale import scaled
 from tests.support import wait_until
 
-pytestmark = pytest.mark.in_turn(1)
+pytestmark = pytest.mark.in_turn(1, of="long stories")
 
 
 def command(directory: Path, *more: str) -> list[str]:

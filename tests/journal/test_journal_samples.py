@@ -13,6 +13,8 @@ from podium.core.domain.watching import Sample
 from podium.core.journal import Journal
 from podium.core.journal import samples as module
 
+from tests.runner.turns import examples
+
 NOW = 1_800_000_000.0
 Q = "production"
 
@@ -85,7 +87,9 @@ def test_what_is_kept_for_a_shorter_time_goes_earlier(journal: Journal, keep: fl
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(
     values=st.lists(st.tuples(st.integers(0, 5000), st.floats(-1e6, 1e6)), min_size=1, max_size=60),

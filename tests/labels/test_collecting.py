@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from podium.core.domain.labels import NewLabel
+from podium.core.domain.labels import AddedLabels, NewLabel
 from podium.core.errors import JournalError
 from podium.core.labels import collecting
 from podium.core.labels.store import LabelStore
@@ -241,7 +241,10 @@ def test_the_file_of_an_earlier_version_is_read_on(state: Path, recorder: Make) 
     with LabelStore.open(state, "production"):
         pass
     with sqlite3.connect(state / "labels/production.db") as connection:
-        connection.execute("DROP TABLE early")
+        for table in ("early", "truths", "arrived"):
+            connection.execute(f"DROP TABLE {table}")
+        row = ("UA 7", "1", START, "crm")
+        connection.execute("INSERT INTO waiting (key, value, received, client) VALUES (?, ?, ?, ?)", row)
         connection.execute("PRAGMA user_version=1")
     replica = recorder()
     captured(replica, "a", [{"hour": 5}], 0.5)
@@ -249,7 +252,13 @@ def test_the_file_of_an_earlier_version_is_read_on(state: Path, recorder: Make) 
     for _ in range(2):
         with LabelStore.open(state, "production") as store:
             store.collect()
-            assert len(store.requests()) == 1
+            assert (len(store.requests()), store.counts().waiting) == (1, 1)
+    assert replica.requests is not None
+    replica.requests.add(START, b"b", 200, b'{"predictions": [0.5]}', b'["UA 7"]')
+    replica.flush()
+    with LabelStore.open(state, "production") as store:
+        store.collect()
+        assert (store.of_ids(["b"])["b"].labels, store.counts().waiting) == ((1,), 0), "a key that waited then"
 
 
 def test_two_processes_that_collect_at_once_collect_once(store: LabelStore, recorder: Make, state: Path) -> None:
@@ -293,19 +302,25 @@ def test_whoever_is_killed_while_collecting_has_collected_each_line_once_or_not_
 ) -> None:
     """Killed with -9 before random statements, with feedback that comes before and after its request."""
     chance = random.Random(20130101)
-    replica, kills, number = recorder(limit=4 * 2000), 0, 0
+    replica, kills, number = recorder(limit=6 * 2000), 0, 0
+    store.add([NewLabel(each, key=f"k{each}") for each in range(80)], "file", START)
+    assert replica.requests is not None
     for _ in range(8):
         for _ in range(10):
             answered(replica, f"r{number}", number)
             told(replica, f"r{max(0, number - 1)}", number)
+            replica.requests.add(START, b"of a key", 200, b'{"predictions": [0]}', f'["k{number}"]'.encode())
             number += 1
         replica.flush()
         done = subprocess.run([sys.executable, "-c", KILLED, str(state), str(chance.randint(5, 80))], check=False)
         kills += done.returncode == -signal.SIGKILL
     store.collect()
     assert kills >= 4
-    assert [each.predictions for each in store.requests()] == [(each,) for each in range(number)]
-    (client,) = store.clients()
+    found = {name: [each for each in store.requests() if (each.id == "of a key") is name] for name in (True, False)}
+    assert [each.predictions for each in found[False]] == [(each,) for each in range(number)]
+    assert [each.labels for each in found[True]] == [(each,) for each in range(number)], "by key, each of them"
+    client, file = store.clients()
+    assert file.added == AddedLabels(matched=number)
     told_again = {"contradictory": 1}  # r0 was told twice, with another truth
     assert (client.added.matched, client.added.contradictory) == (number - 1, told_again["contradictory"])
 

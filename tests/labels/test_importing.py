@@ -67,7 +67,7 @@ def test_rows_without_a_label_are_counted(csv: Write, state: Path) -> None:
     (state.parent / "podium.yaml").write_text("project: shop\nenvironments: {production: {}}\n")
     project = load(state.parent, environ={})
     added = add_file(project, project.environments["production"], file, BY_ID, source="test")
-    assert added == AddedLabels(unknown=2, skipped=2)
+    assert added == AddedLabels(waiting=2, skipped=2)
     assert added.plus(added).skipped == 4
 
 
@@ -82,6 +82,17 @@ def test_keys_rows_and_times(csv: Write) -> None:
     assert [each.at for each in read(numbers, LabelTable("truth", key="flight", at="landed"))] == [1378036800.5]
 
 
+@pytest.mark.parametrize("said", ["01/09/2013", "1378036800000", "2013-09-01 12:00:00 UTC", "yesterday"])
+def test_a_time_that_is_none_is_said(csv: Write, said: str) -> None:
+    file = csv(f"request_id,truth,landed\na,1,\nb,1,{said}\n")
+    with pytest.raises(UsageError, match=r"'landed' .* is no time"):
+        list(read(file, LabelTable("truth", id="request_id", at="landed")))
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_a_name(csv: Write) -> None:
+    assert list(read(csv("\ufeffrequest_id,truth\r\na,1\r\n"), BY_ID)) == [NewLabel(1, "a")]
+
+
 def test_a_column_of_rows_with_gaps_is_one_of_rows(table: Write) -> None:
     file = table(request_id=["a", "b", "c"], truth=[1, 2, 3], line=[2.0, float("nan"), 0.5])
     assert [each.row for each in read(file, LabelTable("truth", id="request_id", row="line"))] == [2, None, -1]
@@ -94,6 +105,8 @@ def test_a_column_of_rows_with_gaps_is_one_of_rows(table: Write) -> None:
         ("a,b\n1,2\n", "no column 'truth'"),
         ("request_id,truth,truth\n1,2,3\n", "several columns 'truth'"),
         ("request_id,truth\n1,2,3\n", "cannot be read"),
+        ("request_id;truth\n1;2\n", "no column 'truth'"),
+        ("request_id,truth\na,1\n".encode("utf-16"), "cannot be read"),
     ],
 )
 def test_what_is_no_table_of_labels_is_said(csv: Write, text: str, words: str) -> None:

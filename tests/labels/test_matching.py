@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -67,12 +68,12 @@ def test_a_request_of_several_rows_has_several_labels(requests: LabelStore) -> N
 
 def test_a_label_that_comes_before_its_request_waits_for_it(store: LabelStore, recorder: Make) -> None:
     replica = recorder()
-    assert store.add([NewLabel(1, "soon"), NewLabel(2, "never")], "crm", START) == AddedLabels(unknown=2)
-    assert store.counts().unknown == 2
+    assert store.add([NewLabel(1, "soon"), NewLabel(2, "never")], "crm", START) == AddedLabels(waiting=2)
+    assert (store.counts().waiting, store.counts().unknown) == (2, 0)
     answered(replica, "soon", 0.5)
     replica.flush()
     store.collect(now=START + 1)
-    assert (store.counts().unknown, labels(store, "soon")) == (1, (1,))
+    assert (store.counts().waiting, labels(store, "soon")) == (1, (1,))
     store.collect(now=START + matching.WAIT_SECONDS + 1)
     answered(replica, "never", 0.5)
     replica.flush()
@@ -84,13 +85,13 @@ def test_labels_that_wait_have_a_bound(store: LabelStore, monkeypatch: pytest.Mo
     monkeypatch.setattr(matching, "MAX_WAITING", 10)
     store.add([NewLabel(1, f"u{number}") for number in range(50)], "flood", START)
     assert store._database.all("SELECT count(*) FROM waiting") == [(10,)]
-    assert store.counts().unknown == 50, "none is lost from the counts"
+    assert (store.counts().waiting, store.counts().unknown) == (10, 40), "none is lost from the counts"
 
 
 def test_a_label_of_a_forgotten_request_is_late(requests: LabelStore) -> None:
     assert requests.forget(START + 5, 1000) == 1
     assert requests.add([NewLabel(1, "a"), NewLabel(1, "b"), NewLabel(1, "nobody")], "crm") == AddedLabels(
-        matched=1, late=1, unknown=1
+        matched=1, late=1, waiting=1
     )
     assert requests.forget(0.0, 1) == 1, "the newest one stays"
     assert [each.id for each in requests.requests()] == ["many"]
@@ -166,9 +167,60 @@ def test_every_request_with_a_key_has_its_label(store: LabelStore, recorder: Mak
     replica.flush()
     store.collect()
     assert store.add([NewLabel(1, key="flight 7"), NewLabel(0, key="flight 8")], "crm") == AddedLabels(
-        matched=2, unknown=1
+        matched=2, waiting=1
     )
     assert (labels(store, "a"), labels(store, "b")) == ((1,), (None, 1))
+
+
+def keyed(replica: Recorder, name: bytes, *keys: str, at: float = START) -> None:
+    """Adds a request as a replica does whose environment has a key."""
+    assert replica.requests is not None
+    answer = json.dumps({"predictions": [0.5] * len(keys)}).encode()
+    replica.requests.add(at, name, 200, answer, json.dumps(keys).encode())
+    replica.flush()
+
+
+def test_a_label_by_key_is_that_of_requests_that_come_later(store: LabelStore, recorder: Make) -> None:
+    replica, month = recorder(), 30 * 86400
+    keyed(replica, b"first", "UA 7")
+    store.collect()
+    assert store.add([NewLabel(1, key="UA 7"), NewLabel(0, key="UA 8")], "crm", START + 60).matched == 1
+    again = store.add(
+        [NewLabel(True, key="UA 7"), NewLabel(0.0, key="UA 8"), NewLabel(1, key="UA 8")], "billing", START
+    )
+    assert again == AddedLabels(repeated=2, waiting=1)
+    keyed(replica, b"later", "UA 8", "UA 7", at=START + month)
+    keyed(replica, b"other", "UA 9", at=START + month)
+    store.collect(now=START + month)
+    assert (labels(store, "later"), labels(store, "other")) == ((0, 1), (None,)), "far more than an hour later"
+    assert {each.name: each.added for each in store.clients()} == {
+        "crm": AddedLabels(matched=3),
+        "billing": AddedLabels(repeated=2, contradictory=1),
+    }
+    (dispute,) = store.disputes()
+    assert (dispute.request_id, dispute.kept_from, dispute.said_by) == ("later", "crm", "billing")
+    keyed(replica, b"last", "UA 8", at=START + month + 1)
+    store.collect(now=START + month + 1)
+    assert (labels(store, "last"), store.counts().contradictory) == ((0,), 1), "what was judged is not said again"
+
+
+def test_labels_by_key_are_kept_as_long_as_requests_and_have_a_bound(
+    store: LabelStore, recorder: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica = recorder()
+    keyed(replica, b"a", "k0")
+    store.collect()
+    store.add([NewLabel(1, key=f"k{number}") for number in range(10)], "crm", START)
+    store.add([NewLabel(1, key="new")], "crm", START + 100)
+    assert (store.counts().waiting, store.old(START + 50, 1000)) == (10, 11), "ten labels, and a request"
+    store.forget(START + 50, 1000)
+    assert (store.counts().waiting, store.counts().unknown) == (1, 9), "that of k0 had found its request"
+    store.add([NewLabel(1, key=f"x{number}") for number in range(5)], "crm", START + 100)
+    store.forget(0.0, 3)
+    assert (store.counts().waiting, store.counts().unknown) == (3, 12)
+    monkeypatch.setattr(matching, "MAX_KEYED", 2)
+    store.add([NewLabel(1, key="y")], "crm", START + 100)
+    assert (store.counts().waiting, store.counts().unknown) == (2, 14), "without anybody who forgets, too"
 
 
 def test_feedback_of_clients_flows_in(store: LabelStore, recorder: Make) -> None:

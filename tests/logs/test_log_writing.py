@@ -22,9 +22,12 @@ from podium.core.logs.reader import LogFile
 from podium.core.logs.writer import StepLog
 
 from tests.runner.scale import scaled
+from tests.runner.turns import examples
 
 relaxed = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
 
@@ -280,3 +283,15 @@ def test_a_device_that_is_full(tmp_path: Path) -> None:
     with StepLog(path) as log:
         log.note("x")
         assert "No space" in log.problem
+
+
+def test_pieces_of_a_line_are_counted_until_its_end(tmp_path: Path) -> None:
+    with StepLog(tmp_path / "a.log") as log:
+        for number in range(3):
+            log.feed("e", f"\r{number}/3".encode())
+            log.flush()
+            assert log.pieces == number + 1
+        log.flush()
+        assert log.pieces == 3, "nothing new was shown"
+        log.feed("e", b"\n")
+        assert log.pieces == 0

@@ -16,6 +16,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from podium.core.errors import PodiumError
+from podium.core.known_secrets import known
 from podium.core.logs.masking import Masker, encoded, masked
 from podium.core.secret_forms import maskable
 
@@ -132,3 +134,14 @@ def test_a_word_of_every_log_does_not_destroy_it(word: str) -> None:
 def test_two_secrets_of_which_one_begins_the_other() -> None:
     assert everywhere("hunter2", "hunter2-and-more hunter2") == "***-and-more ***"
     assert masked("hunter2-and-more hunter2", ["hunter2", "hunter2-and-more"]) == "*** ***"
+
+
+def test_half_a_letter_that_json_brought_keeps_nothing_from_being_masked() -> None:
+    """No bytes stand for it; a message that it is in is told all the same, and masked."""
+    secret, text = "half a secret", json.loads('"\\ud800 half a secret \\udc41 \\udcff"')
+    known.remember(secret)
+    try:
+        assert PodiumError(text).message == "? *** ? \udcff"
+    finally:
+        known.forget()
+    assert masked(text, [secret, "\udbff another"]) == "? *** ? \udcff"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -303,6 +305,25 @@ def test_violations_are_counted_by_what_the_reference_never_had(write: Write, jo
     assert measure(write(monitors(text.format("unseen"))), journal, data.measure).value == pytest.approx(0.03)
 
 
+def test_a_column_that_vanishes_is_missing_in_all_requests(write: Write, journal: Journal, tmp_path: Path) -> None:
+    train(tmp_path)
+    capture(tmp_path, rows(20), ago=20.0)
+    capture(tmp_path, [{"hour": each["hour"]} for each in rows(20)])
+    text, warned = "environment: production, data: {}, window: 20, reference: {}", "no request of the window has origin"
+    first = measure(write(monitors(text.format("any", "{first: 20}"))), journal, data.measure)
+    assert first.value == 1.0 and warned in first.warnings and first.columns[1].message == "no request has it"
+    named = text.format("missing", "train.csv") + ", columns: [hour, origin]"
+    assert measure(write(monitors(named)), journal, data.measure).value == 1.0
+    file = measure(write(monitors(text.format("missing", "train.csv"))), journal, data.measure)
+    assert (file.value, file.warnings) == (0.0, ()), "a file may have the target"
+    drifted = measure(write(monitors(DRIFT.format("psi", "{first: 20}") + ", window: 20")), journal)
+    assert drifted.value is not None and warned in drifted.warnings
+    hidden = write(monitors(text.format("any", "{first: 20}")))
+    hidden_of = replace(hidden.environments["production"], redact=("origin",))
+    project = replace(hidden, environments={"production": hidden_of})
+    assert warned not in measure(project, journal, data.measure).warnings, "it is not kept"
+
+
 def test_the_age_of_data_is_that_of_the_latest_time_in_a_column(write: Write, journal: Journal, tmp_path: Path) -> None:
     project = write(monitors("environment: production, freshness: data, path: flights.csv, column: at"))
     at = pd.Timestamp.now("UTC") - pd.Timedelta(hours=2)
@@ -348,8 +369,10 @@ def test_a_child_that_takes_too_long_or_ends_without_a_word_is_told_once(
     write: Write, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = write(monitors(DRIFT.format("psi", "train.csv")))
-    found = apart.measure_apart(project, journal, project.monitors["m"], timeout=0.01)
-    assert found.value is None and "took more than 0.01 s" in found.message
+    for load, advice in ((0.0, "take a smaller window"), (1000.0, "the machine is busy (a load of 1000 on ")):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, load, load))
+        found = apart.measure_apart(project, journal, project.monitors["m"], timeout=0.01)
+        assert found.value is None and f"took more than 0.01 s: {advice}" in found.message
     with monkeypatch.context() as full:
         full.setattr(
             apart, "run", lambda *_, **__: (_ for _ in ()).throw(OSError(11, "Resource temporarily unavailable"))
@@ -360,7 +383,7 @@ def test_a_child_that_takes_too_long_or_ends_without_a_word_is_told_once(
     (project.state / "podium.yaml.good").unlink(missing_ok=True)
     found = apart.measure_apart(project, journal, project.monitors["m"])
     assert found.value is None and "its process ended with" in found.message
-    assert len(journal.measurements.series("m", 0, time.time() + 1)) == 3
+    assert len(journal.measurements.series("m", 0, time.time() + 1)) == 4
 
 
 def test_what_fails_in_the_child_is_a_measurement(

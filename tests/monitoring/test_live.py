@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from podium.core.alerts import evaluate as alerts
-from podium.core.domain.delivery import Stopped
+from podium.core.domain.delivery import DeploymentState, How, Stopped
 from podium.core.domain.monitoring import Measurement
 from podium.core.domain.project import Project
-from podium.core.domain.watching import Sample
+from podium.core.domain.watching import Sample, share_of
 from podium.core.journal import Journal
 from podium.core.monitoring.evaluate import evaluate, evaluate_due, is_due
 from podium.core.monitoring.live import wilson
+from podium.core.monitoring.live_view import live_view
 from podium.core.monitoring.status import status
 
 from .conftest import Write, deploy
@@ -144,7 +145,8 @@ def test_the_job_measures_what_is_due_and_says_once_what_has_no_value(write: Wri
 
 def test_a_share_of_few_rows_has_a_wide_interval_that_stays_a_share() -> None:
     assert wilson(0.0, 10) == pytest.approx((0.0, 0.27753), abs=1e-4)
-    assert wilson(1.0, 10)[1] == pytest.approx(1.0)
+    for rows in (1, 10, 400, 1000):
+        assert (wilson(0.0, rows)[0], wilson(1.0, rows)[1]) == (0.0, 1.0), "and not 8.6e-17"
     assert wilson(0.5, 100) == pytest.approx((0.40383, 0.59617), abs=1e-4)
 
 
@@ -154,10 +156,26 @@ def test_a_monitor_has_the_worst_state_of_its_alerts(write: Write, journal: Jour
         + "alerts: {high: {monitor: m, above: 5}, low: {monitor: m, below: 1}, rare: {monitor: m, above: 99}}\n"
     )
     found = status(project, journal, project.monitors["m"], watched=False)
-    assert (found.state, found.thresholds, found.next) == ("no data", ("above 5", "below 1", "above 99"), None)
+    assert (found.state, found.thresholds, found.next) == (
+        "no data",
+        ("above 5.0/s", "below 1.0/s", "above 99/s"),
+        None,
+    )
     put(journal, "requests", 8.0)
     measure(project, journal)
     alerts.evaluate(project, journal, time.time())
     found = status(project, journal, project.monitors["m"], watched=True)
     assert (found.state, found.alerts) == ("firing", ("high", "low", "rare"))
     assert found.next == pytest.approx(time.time() + 60, abs=30)
+
+
+def test_the_share_of_a_canary_that_was_taken_back_is_drawn_too(write: Write, journal: Journal) -> None:
+    deploy(journal, 3)
+    row = journal.ledger.begin(
+        environment="production", how=How.DEPLOY, model="shop", to_version=4, from_version=3, who="anna"
+    )
+    journal.ledger.finish(row.id, DeploymentState.FAILED, "the canary ends in fail")
+    put(journal, share_of(4), 0.2, 0.2)
+    now = time.time()
+    view = live_view(write(""), journal, "production", now - 60, now + 60, 60)
+    assert list(view.shares) == [4]

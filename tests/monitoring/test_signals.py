@@ -132,3 +132,25 @@ def test_of_a_replica_that_never_answered_before_only_the_next_second_counts(ser
     assert "latency_p50" not in as_dict(sampler.sample({}, [replica(server.server_port)], at=11.0))
     server.slow = 10
     assert as_dict(sampler.sample({}, [replica(server.server_port)], at=12.0))["latency_p50"] > 0.01
+
+
+def test_the_share_of_a_version_is_its_part_of_what_was_answered(server: Metrics) -> None:
+    other = Metrics(("127.0.0.1", 0), Answer)
+    threading.Thread(target=other.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        server.fast = 10_000
+        sampler = Sampler("prod")
+        both = [
+            replica(server.server_port),
+            replica(server.server_port, id="c", slot="s3"),
+            replica(other.server_port, id="b", slot="s2", version=2),
+        ]
+        sampler.sample({}, both, at=10.0)
+        assert "share:1" not in as_dict(sampler.sample({}, both, at=11.0)), "nobody asked anything"
+        server.fast += 45
+        other.slow = 10
+        measured = as_dict(sampler.sample({}, both, at=12.0))
+        assert (measured["share:1"], measured["share:2"]) == (0.9, 0.1)
+    finally:
+        other.shutdown()
+        other.server_close()

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from podium.core.monitoring.columns import Column
+from podium.core.monitoring.comparison import compare
 from podium.core.monitoring.statistics import cbpe, distances, resampling
 from podium.core.monitoring.statistics.bins import MAX_VALUES, binned
 from podium.core.monitoring.statistics.tails import Null, null_of
@@ -67,7 +69,7 @@ def test_one_draw_of_ranks_is_what_drawing_rows_would_be() -> None:
     for place in range(5):
         counts = [np.diff(each[place]) for each in (drawn.reference, drawn.current)]
         rows = [np.repeat(values, np.round(c * n).astype(int)) for c, n in zip(counts, (60, 25), strict=True)]
-        for measure in ("psi", "js", "ks", "wasserstein"):
+        for measure in ("psi", "js", "wasserstein"):
             judged = resampling._JUDGES[measure](values, 25)(drawn)[place]
             if measure in ("psi", "js") and len(np.unique(rows[0])) <= MAX_VALUES:
                 continue
@@ -113,3 +115,66 @@ def test_a_heavy_tail_is_seen() -> None:
 def test_a_column_without_spread_rings_for_any_other_value() -> None:
     null = null_of("ks", np.zeros(4000))
     assert null.critical(1e-4) == 0.0 and null.p_value(0.0) == 1.0 and null.p_value(0.1) == 0.0
+
+
+# -- ties, and long tails ---------------------------------------------------------------------------------------------
+
+
+def test_kolmogorov_and_smirnovs_distance_has_its_exact_chance_without_ties() -> None:
+    """A bootstrap repeats rows, and ties make the statistic smaller: its critical values are exceeded too often."""
+    rows, size = 300, 100
+    drawn = resampling.null("ks", {"a": RNG.normal(0, 1, rows)}, size)["a"]
+    for chance in (0.2, 0.05, 0.01):
+        critical = float(np.quantile(drawn, 1 - chance, method="higher"))
+        exact = stats.ks_2samp(*_order_with(critical, rows, size), method="exact").pvalue
+        assert exact == pytest.approx(chance, rel=0.25), chance
+
+
+def _order_with(distance: float, rows: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns two samples with about this distance."""
+    first = round(distance * size)
+    window = np.concatenate([-1 - np.arange(first), np.linspace(0.001, rows - 1.001, size - first)])
+    return np.arange(rows, dtype=float), window
+
+
+def test_values_that_occur_often_are_ties_in_both_samples() -> None:
+    """Half of the rows are zero: a rank within them is no place where the distributions differ."""
+    generator = np.random.default_rng(4)
+
+    def sample(rows: int) -> np.ndarray:
+        return np.where(generator.random(rows) < 0.5, 0.0, generator.lognormal(0, 1, rows))
+
+    drawn = resampling.null("ks", {"a": sample(400)}, 200, resamples=2000)["a"]
+    fresh = [distances.ks(sample(400), sample(200)) for _ in range(2000)]
+    for share in (0.5, 0.9, 0.97):
+        assert np.quantile(drawn, share) == pytest.approx(np.quantile(fresh, share), rel=0.06), share
+
+
+def test_rows_exchanged_between_two_samples_have_the_distances_of_an_exact_test() -> None:
+    generator = np.random.default_rng(5)
+    before, now = generator.lognormal(0, 1, 60), generator.lognormal(0, 1, 25)
+    drawn = resampling.exchanged({"a": (before, now)}, resamples=2000)["a"]
+    both, by_hand = np.concatenate([before, now]), []
+    for _ in range(2000):
+        order = generator.permutation(both)
+        by_hand.append(distances.wasserstein(order[:60], order[60:]))
+    assert stats.ks_2samp(drawn, by_hand).pvalue > 0.001
+
+
+def test_a_tail_that_the_reference_happens_not_to_have_is_no_drift() -> None:
+    """A reference without its own largest rows: a bootstrap of it has none either, and the real ones look like drift.
+    What moves by more than a tail still rings."""
+    generator = np.random.default_rng(6)
+    rung = {"tail": 0, "moved": 0, "bootstrap": 0}
+    for _ in range(12):
+        reference = Column("a", np.sort(generator.lognormal(0, 1.5, 420))[:400], 400)
+        null = null_of("wasserstein", resampling.null("wasserstein", {"a": reference.cells}, 150)["a"])
+        for name, cells in {"tail": (0.0, 1.5), "moved": (1.0, 1.5)}.items():
+            now = Column("a", generator.lognormal(*cells, 150), 150)
+            found = compare("wasserstein", {"a": reference}, {"a": now}, nulls={"a": null}, chance=0.05)
+            assert found.value is not None and found.critical is not None and found.p_value is not None
+            assert (found.value > found.critical) == (found.p_value < 0.05)
+            rung[name] += found.value > found.critical
+            if name == "tail":
+                rung["bootstrap"] += found.value > null.critical(0.05)
+    assert rung["tail"] < rung["bootstrap"] and rung["moved"] == 12, rung

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from podium.core.domain.metrics import MULTICLASS
 from podium.core.domain.verdicts import Verdict
 from podium.core.quality import resampling
-from podium.core.quality.bootstrap import MetricDifference, difference, holm
+from podium.core.quality.bootstrap import MetricDifference, difference, holm, interval
 from podium.core.quality.metric_checks import judge
-from podium.core.quality.metrics import METRICS, ModelAnswers, measure, statistics
+from podium.core.quality.metrics import METRICS, ModelAnswers, Options, Units, curves, measure, named, statistics
+from sklearn.metrics import roc_auc_score
 
 from tests.quality.reading import of_two, read, read_truth
 from tests.support import calls
@@ -119,3 +121,52 @@ def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values: list[float]
 
 def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+def of_many(seed: int, classes: int, rows: int, groups: bool = False, skill: float = 1.5) -> ModelAnswers:
+    generator = np.random.default_rng(seed)
+    truth = generator.choice(classes, rows, p=generator.dirichlet(np.full(classes, 2.0)))
+    scores = generator.normal(size=(rows, classes))
+    scores[np.arange(rows), truth] += skill
+    scores = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    units = Units(groups=np.arange(rows) // 4) if groups else Units()
+    return ModelAnswers(truth, scores.round(4), None, MULTICLASS, tuple(range(classes)), True, units)
+
+
+@pytest.mark.parametrize("groups", [False, True])
+@pytest.mark.parametrize("average", ["macro", "weighted", "micro"])
+def test_curves_of_many_classes_have_the_interval_of_all_curves_again(
+    monkeypatch: pytest.MonkeyPatch, average: str, groups: bool
+) -> None:
+    one, other = of_many(1, 24, 1600, groups), of_many(1, 24, 1600, groups, skill=1.3)
+    metric = named("roc_auc", "", Options(average=average))
+    quick, compared = interval(metric, one, resamples=800), difference(metric, one, other, resamples=800)
+    monkeypatch.setattr(curves, "MAX_CURVES", 1000)
+    assert quick.error == pytest.approx(interval(metric, one, resamples=800).error, rel=0.06)
+    again = difference(metric, one, other, resamples=800)
+    assert compared.value == again.value
+    assert compared.error == pytest.approx(again.error, rel=0.08)
+    assert (compared.low, compared.high) == pytest.approx((again.low, again.high), abs=0.4 * again.error)
+
+
+def test_300_classes_are_scikit_learns_value_and_are_ranked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = of_many(2, 300, 1200)
+    there = np.unique(answers.truth)
+    exact = roc_auc_score(np.equal.outer(answers.truth, there), answers.scores[:, there], average="macro")
+    metric = named("roc_auc")
+    ranked: list[int] = []
+    rank = curves.below_and_above
+    monkeypatch.setattr(curves, "below_and_above", lambda *given: (ranked.append(1), rank(*given))[1])
+    found = interval(metric, answers)
+    assert measure(metric, answers) == pytest.approx(exact, abs=1e-12)
+    assert found.low < exact < found.high and len(ranked) == len(there)
+
+
+def test_many_classes_are_drawn_as_few_are() -> None:
+    """Each resample has as many rows of each class as there are, and each row of a class is as likely as another."""
+    answers = of_many(3, 40, 600)
+    counts = np.zeros(answers.rows)
+    for draw in resampling.draws(answers, 300, 1):
+        assert (np.sort(answers.truth[draw.rows]) == np.sort(answers.truth)).all()
+        counts += np.bincount(draw.rows, minlength=answers.rows)
+    assert counts.min() / 300 > 0.7 and counts.max() / 300 < 1.35

@@ -268,6 +268,17 @@ def test_without_a_champion_there_is_nothing_to_compare_with(tmp_path: Path) -> 
         judging.judge(replace(spec, training="gone.csv"), frame(), target="", shown="t", locate=tmp_path.joinpath)
 
 
+@pytest.mark.parametrize("days", ["numbers", "times", "words"])
+def test_rows_that_are_later_as_they_should_be_are_not_out_of_range(tmp_path: Path, days: str) -> None:
+    early, late = range(len(frame())), range(100_000, 100_000 + len(frame()))
+    made = {"numbers": list, "times": pandas.to_datetime, "words": lambda each: [f"{day:06d}" for day in each]}[days]
+    before, after = (frame().assign(day=made(each)) for each in (early, late))
+    found = judge(tmp_path, after, before, "ranges", "categories", "drift", time="day")
+    assert {name: each.verdict for name, each in found.items()} == dict.fromkeys(found, Verdict.PASS), found
+    plain = judge(tmp_path, after, before, "ranges", "categories", "drift")
+    assert {each.verdict for each in plain.values()} > {Verdict.PASS} and len(plain) == len(found) == 3
+
+
 def test_times_of_two_kinds_are_not_compared(tmp_path: Path) -> None:
     training = frame()
     for day, words in (("2026-01-01", "are text"), (1.5, "holds numbers here and times in train.parquet")):

@@ -129,6 +129,10 @@ def test_a_good_first_version_passes_with_nobody_to_beat(gate: Callable[..., Gat
     assert report.checks[0].message.endswith(" on 3,000 rows")
     assert report.metrics["roc_auc"] > 0.7
     assert {"recall", "log_loss"} <= set(report.metrics)
+    assert report.confusion is not None and sum(map(sum, report.confusion.counts)) == report.rows
+    assert len(report.calibration) == 10 and all(
+        abs(each.predicted - each.observed) < 0.2 for each in report.calibration
+    )
 
 
 def test_one_like_the_champion_passes_and_a_worse_one_fails_with_numbers(gate: Callable[..., GateReport]) -> None:

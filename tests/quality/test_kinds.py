@@ -336,3 +336,11 @@ def test_one_that_hangs_or_says_much_is_ended(
     )
     check = gate("amount", None, "amount", mine("hangs", at_least=0.0)).checks[0]
     assert check.verdict is Verdict.ERROR and f"no answer within {limit:g} s" in check.message
+
+
+def test_numbers_of_any_size_are_told_as_what_they_are(gate: Callable[..., GateReport], tmp_path: Path) -> None:
+    (tmp_path / "costs.py").write_text("def tiny(truth, answer, rows):\n    return (truth - answer).abs() * 1e-7\n")
+    same = Check("metric", metric="costs.py:tiny", compare="champion", goal="minimize", at_most=1.0)
+    found = gate("amount", "poor-amount", "amount", same)
+    assert len(found.checks) == 2 and all(each.verdict is Verdict.PASS for each in found.checks), found
+    assert all("e-0" in each.message and "0.0000" not in each.message for each in found.checks), found

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+from podium.core.errors import PodiumError
 from podium.core.quality.metrics import Unmeasurable
-from podium.core.quality.reasons import reason
+from podium.core.quality.reasons import reason, told
 from podium.core.quality.tables import batches, read, read_for
 
 TYPES = {"n": "integer", "l": "long", "f": "float", "d": "double", "b": "boolean", "t": "datetime", "s": "string"}
@@ -206,3 +207,9 @@ def test_the_reason_of_an_error_is_what_matters_of_it() -> None:
     assert reason(ValueError("")) == "no message" and reason(ValueError("a\nb")) == "a b"
     long = reason(ValueError(f"begin {'x ' * 1000} the end"))
     assert long.startswith("begin") and long.endswith("the end") and len(long) < 420
+
+
+def test_an_errors_sentences_have_one_full_stop_each() -> None:
+    for message in ("metrics.py failed: ValueError: not aligned.", "metrics.py failed: ValueError: not aligned"):
+        assert told(PodiumError(message, hint="call it yourself")) == f"{message.rstrip('.')}. Call it yourself."
+    assert told(PodiumError("it is not there.")) == "it is not there."

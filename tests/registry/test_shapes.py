@@ -67,7 +67,7 @@ class Answering:
 
 def registry(document: dict[str, Any]) -> RestRegistry:
     made = RestRegistry(Mlflow("http://127.0.0.1:1", "e", "m"), Path("/nonexistent"), {})
-    made._server = Answering(document)  # type: ignore[assignment]
+    made._server = made._registry = Answering(document)  # type: ignore[assignment]
     return made
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sqlite3
 import subprocess
@@ -22,7 +21,6 @@ from podium.core.errors import NotFound, PodiumError, Refused, Unreachable
 from podium.core.journal import Journal
 from podium.core.registry import files, open_registry, snapshot, tables
 from podium.core.registry.aliases import move_alias
-from podium.core.registry.compare import compare
 from podium.core.registry.prepare import MARKER, prepare, ready
 from podium.core.registry.records import VersionRecord, assemble, collect_runs
 from podium.core.registry.store import TrackedRun
@@ -268,20 +266,6 @@ def test_known_figures_are_kept_but_never_a_known_verdict() -> None:
         None,
         ("champion",),
     )
-
-
-def test_comparison() -> None:
-    one = Version(
-        "m", 1, 0.0, metrics={"auc": 0.5, "nan": math.nan}, params={"depth": "4", "rate": "1"}, tags={"t": "x"}
-    )
-    two = Version("m", 2, 0.0, metrics={"auc": 0.6, "nan": math.nan}, params={"depth": "4"}, tags={"t": "x"})
-    rows = {(row.kind, row.name): (row.values, row.differs) for row in compare([one, two]).rows}
-    assert rows["metric", "auc"] == ((0.5, 0.6), True)
-    assert rows["metric", "nan"][1] is False
-    assert rows["param", "depth"] == (("4", "4"), False)
-    assert rows["param", "rate"] == (("1", None), True)
-    assert not compare([one]).rows[0].differs
-    assert compare([]).rows == ()
 
 
 @given(

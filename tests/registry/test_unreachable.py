@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -16,6 +18,7 @@ from podium.core.domain.project import Mlflow
 from podium.core.errors import NotFound, PodiumError, Unreachable, UsageError
 from podium.core.registry import http as wire
 from podium.core.registry import open_registry
+from podium.core.registry.prepare import prepare
 from podium.core.registry.rest import RestRegistry
 
 from tests.runner.scale import scaled
@@ -171,13 +174,51 @@ def test_a_database_that_cannot_be_used(tmp_path: Path) -> None:
         open_registry(Mlflow("nonsense+driver://nowhere/db", "e", "m"), tmp_path).versions("m")
 
 
+@pytest.mark.timeout(120)
+def test_a_store_of_an_older_mlflow_is_brought_up_to_date(migrated: Path, tmp_path: Path) -> None:
+    from alembic import command
+    from mlflow.store.db import utils
+
+    store = shutil.copy(migrated, tmp_path / "mlflow.db")
+    new = schema(store)
+    command.downgrade(utils._get_alembic_config(f"sqlite:///{store}"), "-1")
+    assert schema(store) != new
+    assert prepare(Mlflow(f"sqlite:///{store}", "e", "m"), tmp_path)
+    assert schema(store) == new
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("found", "hint"),
+    [
+        ("cc1f77228345", "the store was made by an older MLflow: back it up, then run `mlflow db upgrade sqlite:///"),
+        ("fedcba987654", "the store was made by a newer MLflow than "),
+    ],
+    ids=["older", "newer"],
+)
+def test_a_store_of_another_mlflow_says_which_way_to_go(migrated: Path, tmp_path: Path, found: str, hint: str) -> None:
+    """MLflow itself calls both out of date, and advises an upgrade that fails for the newer one."""
+    store = shutil.copy(migrated, tmp_path / "mlflow.db")
+    with closing(sqlite3.connect(store)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = ?", (found,))
+    with pytest.raises(Unreachable, match="out-of-date database schema") as caught:
+        prepare(Mlflow(f"sqlite:///{store}", "e", "m"), tmp_path)
+    assert caught.value.hint.startswith(hint)
+    assert schema(store) == found, "nothing was changed"
+
+
+def schema(store: Path) -> str:
+    with closing(sqlite3.connect(store)) as database:
+        return database.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+
+
 def test_the_rest_path_loads_no_mlflow() -> None:
     code = f"""
 import sys
 from pathlib import Path
 from podium.core.domain.project import Mlflow
 from podium.core.errors import Unreachable
-from podium.core.registry import open_registry, snapshot, aliases, compare, register_step
+from podium.core.registry import open_registry, snapshot, aliases, register_step
 try:
     open_registry(Mlflow("http://127.0.0.1:{free_port()}", "e", "m"), Path("/x")).versions("m")
 except Unreachable:

@@ -33,6 +33,7 @@ MAX_SETUPS = 2
 # Beyond twice its time-out a test does not come back any more; in seconds.
 LATE = 60.0
 PRELOAD = "PODIUM_PRELOAD"
+QUEUE = "PODIUM_QUEUE"
 LOG = Path(tempfile.gettempdir()) / f"podium-tests-ended-{os.getuid()}.log"
 
 _reaper: subprocess.Popen[str] | None = None
@@ -115,6 +116,11 @@ def temporary(path: Path) -> None:
     # MLflow is imported once for all projects of these tests. The server ends with the session: its command line names
     # this directory.
     os.environ[PRELOAD] = str(path / "preload")
+    # Runs of other sessions are waited for by nobody, and those of one are as many as its tests want.
+    queue = path / "queue"
+    queue.mkdir(exist_ok=True)
+    (queue / "host.json").write_text('{"cpus": 4096}')
+    os.environ[QUEUE] = str(queue)
     _labels[LABEL] = str(path)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ LABEL = "podium-test.session"
 
 def homes(temporary: Path) -> Iterator[Path]:
     """Yields every directory that was, or might have been, a project's."""
-    for name in ("podium.yaml", ".podium"):
-        for path in temporary.rglob(name):
-            yield path.parent
+    for directory, below, files in os.walk(temporary):  # not rglob, which fails where one goes meanwhile
+        if ".podium" in below or "podium.yaml" in files:
+            yield Path(directory)
 
 
 def remove_from(address: str, labels: list[str]) -> None:

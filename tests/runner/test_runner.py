@@ -189,6 +189,10 @@ def test_long(number): pass
 @pytest.mark.in_turn(1)
 @pytest.mark.parametrize("letter", "ab")
 def test_other(letter): pass
+@pytest.mark.in_turn(1, of="stories")
+def test_story(): pass
+@pytest.mark.in_turn(1, of="stories")
+def test_story_of_another(): pass
 def test_short(): pass
 """
 
@@ -204,12 +208,13 @@ def test_of_tests_that_take_turns_a_few_are_drawn_and_a_seed_repeats_them(
 
     draws = [drawn("few", seed) for seed in (1, 1, 2)]
     for names in draws:
-        assert sorted(name for name, _ in names) == ["test_long", "test_long", "test_other", "test_short"]
+        told = ["_".join(name.split("_")[:2]) for name, _ in names]
+        assert sorted(told) == ["test_long", "test_long", "test_other", "test_short", "test_story"]
     assert draws[0] == draws[1] != draws[2]
-    assert len(drawn("all", 1)) == 10
+    assert len(drawn("all", 1)) == 12
 
 
 def test_every_process_draws_the_same_tests(run_pytest: Pytest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(turns.WHICH, "few")
     monkeypatch.delenv(turns.SEED, raising=False)
-    assert outcome(run_pytest(TURNS, "-n", "2", "--dist", "loadfile")) == {"passed": 4}
+    assert outcome(run_pytest(TURNS, "-n", "2", "--dist", "loadfile")) == {"passed": 5}

@@ -1,8 +1,12 @@
 """Tests that take turns: of those that repeat one long story with other details, each run draws a few, with a new seed.
 
-`@pytest.mark.in_turn(2)` on a parametrised test, or `pytestmark` of a file, says how many of its tests one run takes.
+`@pytest.mark.in_turn(2)` on a parametrised test, or `pytestmark` of a file, says how many of its tests one run takes; with
+`of="long stories"`, how many of all tests that are marked with this name.
 `PODIUM_TEST_SEED=…` repeats a draw, `PODIUM_TEST_TURNS=all` takes all of them, as `make soak` does, and so does a run in
 which somebody names a file or a test (`pytest tests/chaos/test_engine.py`).
+
+`PODIUM_TEST_EXAMPLES=25` takes 25 percent of the examples of each test that draws its own: `.ci/pythons` does, which repeats
+with other interpreters what one has run whole.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import pytest
 MARKER = "in_turn"
 SEED = "PODIUM_TEST_SEED"
 WHICH = "PODIUM_TEST_TURNS"
+EXAMPLES = "PODIUM_TEST_EXAMPLES"
 
 
 def settle(config: pytest.Config) -> None:
@@ -27,13 +32,18 @@ def settle(config: pytest.Config) -> None:
         os.environ.setdefault(WHICH, "all")
 
 
+def examples(count: int) -> int:
+    """Returns how many examples a property test takes here, of those that it wants."""
+    return max(5, count * int(os.environ.get(EXAMPLES, "100")) // 100)
+
+
 def draw(items: list[pytest.Item], seed: str) -> tuple[list[pytest.Item], list[pytest.Item]]:
     """Returns the tests whose turn it is, in their order, and the others."""
     groups: dict[str, list[pytest.Item]] = defaultdict(list)
     counts: dict[str, int] = {}
     for item in items:
         for node, marker in item.iter_markers_with_node(MARKER):
-            group = item.nodeid.partition("[")[0] if node is item else node.nodeid
+            group = marker.kwargs.get("of") or (item.nodeid.partition("[")[0] if node is item else node.nodeid)
             groups[group].append(item)
             counts[group] = marker.args[0]
             break

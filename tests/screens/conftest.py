@@ -17,7 +17,9 @@ from tests.tui.seed_containers import seed_containers
 
 
 @pytest.fixture(autouse=True)
-def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _utc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     for name in ("SSH_CONNECTION", "NO_COLOR", "PODIUM_GLYPHS", "TMUX"):
         monkeypatch.delenv(name, raising=False)
     before = os.environ.get("TZ")

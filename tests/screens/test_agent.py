@@ -9,7 +9,6 @@ import pytest
 from podium.core.domain.runs import RunState, Trigger
 from podium.core.domain.watching import AgentStatus, ScheduleStatus, Trouble
 from podium.tui.application import PodiumApp
-from textual.command import Command, CommandList
 from textual.pilot import Pilot
 
 from tests.tui.driving import drive, make_app, settled, text, until
@@ -83,16 +82,3 @@ def test_where_there_is_nothing_it_says_what_there_could_be(app: Callable[..., P
         assert "not running" in shown and "No pipeline has a schedule." in shown and "Nothing was done yet." in shown
 
     drive(make_app(bare, screen="overview"), script)
-
-
-def test_an_action_that_is_named_comes_before_those_that_mention_it(watched: SeededCockpit) -> None:
-    """`start` typed and enter pressed opened the plan of a stop, whose help says *until it is started*."""
-
-    async def script(pilot: Pilot[Any]) -> None:
-        await pilot.press("colon", *"start")
-        hits = pilot.app.screen.query_one(CommandList)
-        await until(pilot, lambda: hits.option_count > 2, "what was found")
-        first = hits.get_option_at_index(0)
-        assert isinstance(first, Command) and first.hit.text == "start"
-
-    drive(make_app(watched), script)

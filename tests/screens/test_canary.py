@@ -66,6 +66,7 @@ def test_the_time_left_goes_on_by_itself(docked: SeededCockpit) -> None:
             "production",
         ),
         ("X", CanaryState.INCONCLUSIVE, CanaryRequest.ABORT, "nothing; it is stopped", ""),
+        ("U", CanaryState.ASKS, CanaryRequest.RESUME, "25 % → 50 %", ""),
     ],
 )
 def test_each_request_is_confirmed_first(

@@ -43,13 +43,61 @@ def test_marked_versions_are_compared_side_by_side(app: App) -> None:
         await pilot.press("space", "space", "c")
         await until(pilot, lambda: "Compare v3, v4" in text(pilot.app), "the comparison")
         assert "+0.0065" in text(pilot.app) and "rounds" in text(pilot.app)
-        assert "verdict" in text(pilot.app) and "enter only differences" in text(pilot.app).splitlines()[-1]
-        await pilot.press("enter")
+        assert "verdict" in text(pilot.app) and "u only differences" in text(pilot.app).splitlines()[-1]
+        await pilot.press("u")
         await until(pilot, lambda: "rounds" not in text(pilot.app), "only what differs")
         await pilot.press("q")
         await until(pilot, lambda: "2 marked" in text(pilot.app), "back, with the marks kept")
 
     drive(app(screen="models"), script)
+
+
+def test_a_filter_may_be_a_query_over_metrics_and_parameters(app: App) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("f", *"roc_auc > 0.7 and depth")
+        await until(pilot, lambda: "cannot be read at its end" in text(pilot.app), "what is missing, while it is typed")
+        assert "v1" in text(pilot.app), "until it can be read, all rows stay"
+        await pilot.press(*" = 8", "enter")
+        await until(pilot, lambda: "2 of 4" in text(pilot.app), "those of which it is true")
+        assert not _row(pilot, "v2") and _row(pilot, "v4")
+
+    drive(app(screen="models"), script)
+
+
+def test_the_metric_that_register_chooses_by_is_the_first_column(cockpit: SeededCockpit) -> None:
+    with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
+        versions = [
+            replace(each, metrics={"a_training_loss": 0.5, **each.metrics}) for each in journal.versions.of(MODEL)
+        ]
+        journal.versions.replace(MODEL, versions, "seed")
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "0.7263" in _row(pilot, "v4"), "roc_auc, at 80 columns")
+        assert "0.5000" not in _row(pilot, "v4")
+
+    drive(make_app(cockpit, screen="models"), script, size=(80, 24))
+
+
+def test_two_hundred_versions_with_three_hundred_metrics_draw_only_what_is_on_screen(cockpit: SeededCockpit) -> None:
+    with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
+        metrics = {f"metric_{number:03}": number / 7 for number in range(300)}
+        versions = [Version(MODEL, number, NOW, metrics={**metrics, "roc_auc": 0.5}) for number in range(200, 0, -1)]
+        journal.versions.replace(MODEL, versions, "seed")
+    drawn: list[int] = []
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "v200" in text(pilot.app), "the versions")
+        await pilot.press("space", "space", "space", "c")
+        await until(pilot, lambda: "Compare v198, v199, v200" in text(pilot.app), "the comparison")
+        table = pilot.app.screen.rows
+        before = table._row_spans
+        table._row_spans = lambda row, width: drawn.append(1) or before(row, width)
+        await pilot.press("G")
+        await settled(pilot)
+        assert "metric_299" in text(pilot.app)
+        assert len(drawn) < 200, "two screenfuls, not 300 rows"
+
+    drive(make_app(cockpit, screen="models"), script)
 
 
 def test_promote_plans_the_version_under_the_cursor(cockpit: SeededCockpit) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from podium.core.domain.monitoring import WORST_FIRST, AlertState, AlertStatus, Histogram
-from podium.screens.cells.monitors import alert_columns, histogram_lines
+from podium.core.domain.monitoring import WORST_FIRST, AlertState, AlertStatus, ColumnMeasurement, Histogram
+from podium.screens.cells.monitors import alert_columns, drift_columns, histogram_lines
 from podium.tui.actions import BY_ID
 from podium.tui.glyphs import Glyphs
 from rich.cells import cell_len
@@ -133,6 +133,13 @@ def test_alerts_are_sorted_by_what_is_worst() -> None:
     alerts = [AlertStatus("a", "production", "m", each, 0.0) for each in AlertState]
     assert state.sort is not None
     assert tuple(each.state for each in sorted(alerts, key=state.sort)) == WORST_FIRST
+
+
+def test_a_column_says_what_was_found_in_it() -> None:
+    value = next(each for each in drift_columns() if each.title == "value")
+    assert (
+        "".join(part for part, _ in value.cell(ColumnMeasurement("dewp", 0.25, message="3 range"))) == "0.2500  3 range"
+    )
 
 
 def test_names_in_wide_letters_keep_the_bars_in_line() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 from podium.tui.application import PodiumApp
 from podium.tui.screens import MAIN
 from podium.tui.widgets.footer import MAX_LINES, Footer
+from podium.tui.widgets.pane import escaped
 from podium.tui.widgets.table import Column, Table
 from podium.tui.widgets.text_pane import TextPane, wrapped
+from textual.content import Content
 from textual.pilot import Pilot
 
 from tests.domain.test_text import HOSTILE
@@ -202,3 +205,39 @@ def test_a_run_that_starts_as_the_cockpit_ends_opens_no_screen(
             assert application.podium_screen is before
 
     drive(application, script)
+
+
+def test_a_run_that_starts_while_something_is_typed_takes_no_key_of_it(app: Callable[..., PodiumApp]) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        await pilot.press("f", "a")
+        before = pilot.app.podium_screen
+        pilot.app.podium_screen.show_started(pilot.app.cockpit.runs.list()[0])
+        await pilot.press("X")
+        assert pilot.app.podium_screen is before and pilot.app.focused.value == "aX"
+
+    drive(app(screen="models"), script)
+
+
+def test_whatever_is_asked_for_is_done_however_fast_it_is_asked(app: Callable[..., PodiumApp]) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        go, done = threading.Event(), []
+        for number in range(4):
+            pilot.app.podium_screen.carry_out("run release", lambda _cockpit, n=number: (go.wait(), done.append(n)))
+        go.set()
+        await until(pilot, lambda: len(done) == 4, "all of them")
+
+    drive(app(), script)
+
+
+def test_what_is_copied_steers_no_terminal_that_it_is_pasted_into(app: Callable[..., PodiumApp]) -> None:
+    async def script(pilot: Pilot[Any]) -> None:
+        pilot.app.copy("a\tb\x1b[201~\n\x1b]0;owned\x07c")
+        assert pilot.app._clipboard == "a\tb\nc"
+
+    drive(app(), script)
+
+
+@pytest.mark.parametrize("name", ["[$accent]x", "[red]x[/]", "\\[@click=app.quit]x", "a[", "[/]"])
+def test_a_name_in_a_title_is_no_markup(name: str) -> None:
+    found = Content.from_markup(escaped(name))
+    assert found.plain == name and not found.spans

@@ -16,6 +16,8 @@ from tests.tui.seed import NOW, SeededCockpit, empty
 from tests.tui.seed_containers import ON_DOCKER, canary, seen_long_ago, trouble, unreachable
 from tests.tui.seed_monitors import seed_monitors
 
+from .test_curves import kept
+
 SIZES = {"small": (80, 24), "middle": (120, 40), "large": (200, 50)}
 
 
@@ -44,6 +46,25 @@ def test_dark(snap_compare: Any, cockpit: SeededCockpit, screen: str, size: str)
 def test_monitors(snap_compare: Any, cockpit: SeededCockpit, size: str) -> None:
     seed_monitors(cockpit)
     picture(snap_compare, make_app(cockpit, screen="monitors", interval=0), SIZES[size], "enter")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_compare(snap_compare: Any, cockpit: SeededCockpit, size: str) -> None:
+    app = make_app(cockpit, screen="models", interval=0)
+    picture(snap_compare, app, SIZES[size], "space", "space", "space", "c", "j", shows="Compare v3, v2, v4")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_live(snap_compare: Any, cockpit: SeededCockpit, size: str) -> None:
+    app = make_app(cockpit, screen="environments", interval=0)
+    picture(snap_compare, app, SIZES[size], "p", shows="requests 1")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_curves(snap_compare: Any, cockpit: SeededCockpit, size: str) -> None:
+    kept(cockpit)
+    app = make_app(cockpit, screen="models", interval=0)
+    picture(snap_compare, app, SIZES[size], "p", "x", "enter", "left", shows="b v3")
 
 
 @pytest.mark.parametrize("screen", ["overview", "environments"])

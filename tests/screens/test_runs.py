@@ -191,8 +191,8 @@ def test_what_cannot_be_done_says_why(app: App) -> None:
         assert "run 14 is not waiting for approval" in text(pilot.app)
         await pilot.press("U")
         assert "run 14 is running" in text(pilot.app)
-        await pilot.press("space")
-        assert "only on Models" in text(pilot.app)
+        await pilot.press("c")
+        assert "mark two runs or more with space first" in text(pilot.app)
 
     drive(app(screen="runs"), script)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from podium.tui.widgets.table import Column, Table, shared
+from podium.tui.widgets.table import Column, Table
+from podium.tui.widgets.tables.columns import shared
 from textual.pilot import Pilot
 
 from tests.tui.driving import drive, make_app, text

@@ -23,12 +23,14 @@ class Fatal(mlflow.pyfunc.PythonModel):
         if x == -4 and os.path.exists(PREDICTED + ".kill"):
             os.unlink(PREDICTED + ".kill")
             os.kill(os.getpid(), 9)
+        if x == -6:
+            raise SystemExit(4)
         while x == -5 and not os.path.exists(PREDICTED + ".go"):
             time.sleep(0.01)
         return os.getpid()
 mlflow.models.set_model(Fatal())
 """
-EXIT, SEGV, HANG, KILLED_ONCE, LONG, FINE = -1.0, -2.0, -3.0, -4.0, -5.0, 10.0
+EXIT, SEGV, HANG, KILLED_ONCE, LONG, LEAVE, FINE = -1.0, -2.0, -3.0, -4.0, -5.0, -6.0, 10.0
 
 
 def save(directory: Path) -> Path:

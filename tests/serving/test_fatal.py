@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -17,7 +18,7 @@ from podium.core.delivery.proxy.proxy import Proxy, of_process
 
 from tests.delivery.light import Load
 from tests.runner.scale import scaled
-from tests.serving.fatal import EXIT, FINE, HANG, KILLED_ONCE, LONG, SEGV, predicted, save
+from tests.serving.fatal import EXIT, FINE, HANG, KILLED_ONCE, LEAVE, LONG, SEGV, predicted, save
 from tests.serving.test_replica import Replica
 from tests.support import free_port, wait_until
 
@@ -246,6 +247,24 @@ def test_a_prediction_that_hangs_is_told_and_sent_on_by_the_proxy(served: Callab
     assert code == 503 and "has not come back" in answer["message"]
 
 
+def test_nothing_fails_beside_a_prediction_that_hangs(served: Callable[..., Served]) -> None:
+    """The proxy goes on giving its replica half of all requests, which wait for a moment and are sent on."""
+    many = served("--timeout", str(scaled(60)), "--inline", "0").behind_a_proxy(2)
+    with Load(many.port, body=body(FINE), rate=50) as load:
+        wait_until(lambda: load.total > 20)
+        threading.Thread(target=lambda: suppressed(lambda: ask(many.port, HANG)), daemon=True).start()
+        wait_until(lambda: predicted(many.model, HANG))
+        seen = load.total
+        wait_until(lambda: load.total > seen + 100, 30)
+    assert load.failures == []
+    assert len(predicted(many.model, HANG)) == 1 and all(stat.up for stat in many.stats())
+
+
+def suppressed(work: Callable[[], object]) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        work()
+
+
 def test_a_request_that_hangs_twice_is_refused(served: Callable[..., Served]) -> None:
     many = served("--timeout", str(scaled(1)))
     first = many.start().ready()
@@ -260,6 +279,13 @@ def test_a_request_that_hangs_twice_is_refused(served: Callable[..., Served]) ->
 
 def replica_code(replica: Replica, x: float) -> int:
     return replica.ask("POST", "/invocations", body(x))[0]
+
+
+def test_a_model_that_wants_to_leave_is_an_error_and_the_replica_lives(served: Callable[..., Served]) -> None:
+    replica = served().start().ready()
+    assert [replica_code(replica, LEAVE) for _ in range(3)] == [500] * 3
+    assert replica.process.poll() is None and replica_code(replica, FINE) == 200
+    assert replica.metric("podium_refused_total") == 0
 
 
 def test_a_long_prediction_after_thirty_short_ones_hides_nothing(served: Callable[..., Served]) -> None:

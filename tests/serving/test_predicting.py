@@ -91,6 +91,35 @@ def test_a_suspect_waits_for_a_child_neither_without_bound_nor_for_long(
         made.close()
 
 
+def test_what_waits_behind_a_hanging_one_is_let_go_where_another_replica_can_take_it(
+    tmp_path: Path, model: Model
+) -> None:
+    made, _ = predictor(tmp_path, scaled(60.0))
+
+    async def scene() -> None:
+        hanging = asyncio.create_task(ask(made, model, b"hang"))
+        while not model.asked:
+            await asyncio.sleep(0.01)
+        now = round(time.time() * 1000)
+        said = {b"": 0, b"nonsense": 0, b"%d 1" % now: 0, b"%d 2" % now: 503}
+        waiting = {sent: asyncio.create_task(made.answer(cast("Any", model), sent, None, b"id", sent)) for sent in said}
+        found = await waiting[b"%d 2" % now]
+        assert found is predicting.SENT_ON and not found.kept
+        assert [sent for sent, each in waiting.items() if each.done()] == [b"%d 2" % now], (
+            "the others have nowhere to go"
+        )
+        model.go.set()
+        assert await hanging == 200
+        assert {(await waiting[sent]).status for sent, status in said.items() if not status} == {200}
+        assert b"%d 2" % now not in model.asked, "it was not begun here"
+
+    try:
+        asyncio.run(asyncio.wait_for(scene(), scaled(30)))
+    finally:
+        model.go.set()
+        made.close()
+
+
 def test_those_that_wait_for_a_thread_that_hangs_are_let_go_by_one_timer(tmp_path: Path, model: Model) -> None:
     made, _ = predictor(tmp_path, 0.2)
     timers: list[Callable[..., object]] = []

@@ -211,6 +211,15 @@ def test_other_requests_are_answered_alike(pair: Callable[[str], Pair], method: 
     compare(pair("typed"), b"", None, method, path)
 
 
+@pytest.mark.parametrize("path", ["/invocations/", "/ping/", "/ping/?x=1&y", "/nothing/", "//"])
+def test_a_slash_too_many_leads_where_mlflows_server_leads(pair: Callable[[str], Pair], path: str) -> None:
+    both = pair("typed")
+    method = "POST" if "invocations" in path else "GET"
+    ours, theirs = (both.ask(app, method, path, b"", {"content-type": JSON}) for app in (both.ours, both.theirs))
+    there = theirs.headers.get("location", "").removeprefix("http://model")
+    assert (ours.status_code, ours.headers.get("location", "")) == (theirs.status_code, there)
+
+
 def test_the_short_way_is_taken_where_it_should_be(pair: Callable[[str], Pair]) -> None:
     """Or all of the above would compare MLflow with itself."""
     for model in ("bare", "tensor"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import http.client
 import json
@@ -165,6 +166,19 @@ def test_it_answers_and_says_who_it_is(served: tuple[Replica, Path]) -> None:
     assert 'podium_model_info{model="flights",version="7"' in replica.ask("GET", "/metrics")[2].decode()
 
 
+def test_uptime_checkers_ask_with_head_and_browsers_with_options(served: tuple[Replica, Path]) -> None:
+    replica, _ = served
+    for path in ("/ping", "/health", "/version", "/metrics"):
+        status, headers, body = replica.ask("HEAD", path)
+        assert (status, body) == (200, b"") and headers["content-type"] == replica.ask("GET", path)[1]["content-type"]
+    assert replica.ask("HEAD", "/invocations")[0] == 405
+    for path, allowed in (("/ping", "GET, HEAD"), ("/invocations", "POST")):
+        status, headers, _ = replica.ask("OPTIONS", path)
+        assert (status, headers["allow"]) == (405, allowed)
+    # As a client sends it to a proxy.
+    assert replica.ask("GET", f"http://127.0.0.1:{replica.port}/ping")[0] == 200
+
+
 def test_only_this_machine_can_reach_it(served: tuple[Replica, Path]) -> None:
     listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     mine = [fields[1] for fields in listening if fields[3] == "0A" and fields[1].endswith(f":{served[0].port:04X}")]
@@ -297,6 +311,36 @@ def test_a_slow_prediction_does_not_hide_the_replica(start: Callable[..., Replic
     thread.join()
     assert answers == [200]
     assert replica.ask("POST", "/invocations", sleepy(scaled(2.5)))[0] == 504
+
+
+def test_what_is_too_much_is_refused_without_a_turn_at_the_model(start: Callable[..., Replica], slow: Path) -> None:
+    replica = start(slow, "--timeout", str(scaled(60))).ready()
+    answers: list[int] = []
+    body = sleepy(scaled(4.0))
+    thread = threading.Thread(target=lambda: answers.append(replica.ask("POST", "/invocations", body)[0]))
+    thread.start()
+    wait_until(lambda: replica.metric("podium_in_flight") == 1)
+    status, headers, told = replica.ask("POST", "/invocations", b'{"inputs":[' + b"[]," * 5_000_000 + b"[]]}")
+    assert status == 413 and headers["content-type"] == "application/json"
+    assert json.loads(told)["error_code"] == "REQUEST_LIMIT_EXCEEDED"
+    assert replica.status() == 200 and answers == [], "the other one is predicted all the while"
+    thread.join()
+    assert answers == [200]
+
+
+def test_bodies_that_do_not_end_do_not_fill_the_memory(start: Callable[..., Replica], saved: dict[str, Path]) -> None:
+    replica = start(saved["sklearn"], "--max-body", "20000", "--arrival", str(scaled(60))).ready()
+    head = b"POST /invocations HTTP/1.1\r\nHost: m\r\nContent-Type: application/json\r\nContent-Length: 20000\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(16):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", replica.port)))
+            client.sendall(head + b" " * 19_999)
+        wait_until(lambda: replica.metric("podium_in_flight") == 16)
+        assert replica.ask("POST", "/invocations", b" " * 19_999)[0] == 503
+        assert replica.status() == 200
+        assert replica.ask("POST", "/invocations", b"")[0] != 503, "it is about what they hold"
+    wait_until(lambda: replica.metric("podium_in_flight") == 0)
+    assert replica.ask("POST", "/invocations", BODY)[0] == 200
 
 
 def test_what_nobody_waits_for_any_more_is_not_computed(start: Callable[..., Replica], slow: Path) -> None:

@@ -95,3 +95,16 @@ def test_the_option_comes_from_the_environment(tmp_path: Path) -> None:
     assert not parse(words, {}).keep_requests
     assert parse(words, {"PODIUM_SERVING_KEEP_REQUESTS": "true"}).keep_requests
     assert not parse([*words, "--no-keep-requests"], {"PODIUM_SERVING_KEEP_REQUESTS": "true"}).keep_requests
+
+
+def test_what_a_full_disk_loses_is_counted_as_dropped(tmp_path: Path) -> None:
+    kept, counts = log(tmp_path)
+    (tmp_path / "requests-1.tsv").symlink_to("/dev/full")
+    for _ in range(5):
+        kept.add(1.0, b"a", 200, b"{}")
+    with pytest.raises(OSError, match="No space left"):
+        kept.flush()
+    assert (counts["requests_kept"], counts["requests_dropped"]) == (0, 5)
+    (tmp_path / "requests-1.tsv").unlink()
+    kept.add(1.0, b"a", 200, b"{}")
+    assert kept.flush() == counts["requests_kept"] == 1 and counts["requests_dropped"] == 5

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from podium.core.domain.runs import Run, RunState, Trigger
 from podium.core.errors import Refused, RunFailed
 from podium.core.identity.machine import Machine
 from podium.core.identity.processes import started_at
-from podium.core.triggers import daemon
+from podium.core.triggers import agent, daemon
 
 from tests.engine.lab import Lab, running, wait_gone
 from tests.runner.scale import scaled
@@ -296,3 +299,59 @@ def wrecked(lab: Lab) -> Iterator[Callable[[], None]]:
     good = (lab.home / "podium.yaml").read_text()
     yield lambda: (lab.home / "podium.yaml").write_text("project: 1\nnonsense: 2\n") and None
     (lab.home / "podium.yaml").write_text(good)
+
+
+def test_a_job_whose_journal_cannot_be_opened_for_a_while_goes_on_later(tmp_path: Path) -> None:
+    """A disk that fails, or no descriptor left, when the agent begins: without the job that heals, nothing would be."""
+    (tmp_path / "podium.yaml").write_text("project: p\n")
+    file = tmp_path / ".podium/journal.db"
+    file.parent.mkdir()
+    file.write_bytes(b"no journal at all, and long enough to be seen to be none " * 20)
+    stop, said, worked = threading.Event(), list[str](), threading.Event()
+    job = agent.Job("health", 0.01, lambda project, journal: worked.set() if journal.check() == [] else None)
+    thread = agent._thread(job, agent.WatchedConfiguration(tmp_path, said.append), stop, said.append)
+    try:
+        wait_until(lambda: said, what="the job says that it cannot")
+        assert thread.is_alive() and not worked.is_set() and said[0].startswith("health: the journal")
+        file.unlink()
+        wait_until(worked.is_set, 20, what="the job goes on")
+    finally:
+        stop.set()
+        thread.join(scaled(10))
+
+
+def test_an_agent_that_cannot_read_what_plug_ins_there_are_does_not_end(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one that has no descriptor left for it: that ends some time, and until then it heals what it can."""
+    broken = tmp_path / "packages/broken-1.dist-info/entry_points.txt"
+    broken.parent.mkdir(parents=True)
+    broken.symlink_to(broken)  # whoever opens it gets an OSError
+    monkeypatch.setenv("PYTHONPATH", str(broken.parents[1]))
+    pid = start(lab)
+    good = (lab.home / "podium.yaml").read_text()
+    lab.write("podium.yaml", f"{good}environments: {{e: {{port: 5100, driver: nobody-has-it}}}}\n")
+    wait_until(lambda: re.search(r"Z pushes: .*Too many levels of symbolic links", said(lab)), 20, what="it is told")
+    broken.unlink()
+    lab.pipeline(STEPS, extra=ON)
+    lab.write("word.txt", "later\n")
+    run = pushed(lab, lab.commit("later"))
+    assert lab.finish(run.id)[0].state is RunState.SUCCEEDED and running(pid)
+
+
+def test_a_directory_that_cannot_be_looked_at_is_not_one_that_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    with agent.Place(state) as place:
+        assert not place.left()
+        monkeypatch.setattr(Path, "stat", lambda _self: _raise(OSError(errno.EIO, "Input/output error")))
+        assert not place.left()
+        monkeypatch.undo()
+        state.rename(tmp_path / "elsewhere")
+        assert place.left() and place.now() == tmp_path / "elsewhere"
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error

@@ -1,8 +1,10 @@
 """The agent's doorbell."""
 
+import os
 import subprocess
 from pathlib import Path
 
+import pytest
 from podium.core.triggers.wake import Doorbell, hook_command, wake
 
 from tests.runner.scale import scaled
@@ -18,12 +20,13 @@ def test_ringing_ends_the_wait(tmp_path: Path) -> None:
     bell.close()
 
 
-def test_the_hook_rings_from_a_path_with_quotes_and_spaces(tmp_path: Path) -> None:
-    home = tmp_path / 'it\'s a "ф" $(dir)'
+@pytest.mark.parametrize("name", ['it\'s a "ф" $(dir)', "two\ntouch lines\n'", "-n `touch x`\n"])
+def test_the_hook_rings_from_a_path_with_quotes_spaces_and_line_feeds(tmp_path: Path, name: str) -> None:
+    home = tmp_path / name
     (home / ".podium").mkdir(parents=True)
     bell = Doorbell(home / ".podium")
-    subprocess.run(["sh", "-c", hook_command(home)], check=True, timeout=scaled(5))
-    assert bell.wait(scaled(5))
+    subprocess.run(["sh", "-c", hook_command(home)], cwd=tmp_path, check=True, timeout=scaled(5))
+    assert bell.wait(scaled(5)) and os.listdir(tmp_path) == [name], "its name is no command"
     bell.close()
 
 

@@ -68,6 +68,7 @@ def test_one_host_does_not_sign_as_another_and_nothing_at_all_is_no_signature() 
     assert not signed(SECRET, "gitea", {"x-gitlab-token": SECRET}, BODY, NOW)
     assert not signed(SECRET, "gitlab", {"x-hub-signature-256": f"sha256={MAC}"}, BODY, NOW)
     assert not signed(SECRET, "", {}, BODY, NOW)
+    assert not signed(SECRET, "", {"x-hub-signature-256": "\ud800"}, BODY, NOW), "half a letter is no signature"
 
 
 def test_what_was_seen_is_remembered_and_bounded(tmp_path: Path) -> None:
@@ -78,6 +79,7 @@ def test_what_was_seen_is_remembered_and_bounded(tmp_path: Path) -> None:
     for number in range(10):
         seen.is_new({}, str(number).encode())
     assert seen.is_new({"x-github-delivery": "1"}, b"a")
+    assert seen.is_new({"x-github-delivery": "\ud800"}, b"half a letter")
 
 
 def test_the_next_agent_knows_what_this_one_has_seen(tmp_path: Path) -> None:

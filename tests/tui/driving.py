@@ -9,6 +9,8 @@ from typing import Any
 
 from podium.core.cockpit import Cockpit
 from podium.tui.application import PodiumApp
+from textual import events
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from tests.runner.scale import scaled
@@ -56,6 +58,16 @@ async def settled(pilot: Pilot[Any]) -> None:
         await until(pilot, idle, "the screen has all its data")
         await pilot.pause()
         await pilot.pause()
+
+
+def burst(pilot: Pilot[Any], *keys: str) -> None:
+    """Types all keys at once, as a person does who knows the way: nothing is awaited between two of them."""
+    for key in keys:
+        name = _character_to_key(key) if len(key) == 1 else key
+        event = events.Key(name, key if len(key) == 1 else None)
+        event.set_sender(pilot.app)
+        assert pilot.app._driver is not None
+        pilot.app._driver.send_message(event)
 
 
 def text(app: Any) -> str:

@@ -178,6 +178,7 @@ class _Environments(Environments):
             rollback_note=f"version {back} is warm" if back else "there is no earlier version to go back to",
             proxy_alive=current is not None,
             canary=self.seeded.canaries.get(name),
+            model=self._opened.config.model_of(name),
         )
 
     def canary(self, environment: str) -> CanaryStatus | None:

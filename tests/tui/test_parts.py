@@ -18,6 +18,7 @@ from podium.tui.glyphs import Glyphs
 from podium.tui.pool import SLOW, Job, Pool
 from podium.tui.store import Store
 from podium.tui.terminal import check, clipboard_sequence, plain_glyphs
+from podium.tui.theme import CONTRAST, contrasts
 from podium.tui.widgets.graph import arrange, outcome
 from podium.tui.widgets.log_reader import Filter, Reader, search
 from podium.tui.widgets.log_text import readable
@@ -134,18 +135,22 @@ class _Stream(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ("stdin", "stderr", "term", "words"),
+    ("stdin", "stderr", "words"),
     [
-        (True, True, "xterm", None),
-        (False, True, "xterm", "standard input"),
-        (True, False, "xterm", "standard error"),
-        (True, True, "dumb", "TERM=dumb"),
-        (True, True, "", "TERM=(empty)"),
+        (True, True, None),
+        (False, True, "standard input"),
+        (True, False, "standard error"),
     ],
 )
-def test_where_the_cockpit_cannot_run_it_says_why(stdin: bool, stderr: bool, term: str, words: str | None) -> None:
-    reason = check(_Stream(stdin), _Stream(stderr), {"TERM": term})
+def test_where_the_cockpit_cannot_run_it_says_why(stdin: bool, stderr: bool, words: str | None) -> None:
+    reason = check(_Stream(stdin), _Stream(stderr))
     assert reason is None if words is None else words in str(reason) and "podium status" in str(reason)
+
+
+def test_the_theme_of_high_contrast_is_one() -> None:
+    assert min(contrasts(CONTRAST).values()) >= 4.5
+    on_ground = {pair: each for pair, each in contrasts(CONTRAST).items() if pair[1] in ("surface", "panel")}
+    assert min(on_ground.values()) >= 7, on_ground
 
 
 def test_the_clipboard_goes_through_tmux_and_is_bounded() -> None:

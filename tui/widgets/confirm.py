@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from ...core.domain.text import one_line
+from .pane import escaped
 
 DIALOG_CSS = """
     .dialog { width: 84; max-width: 96%; height: auto; max-height: 96%; background: $surface;
@@ -84,37 +85,37 @@ class ConfirmDialog(Dialog):
         needs_reason: bool = False,
     ) -> None:
         super().__init__()
-        self._needs_reason = needs_reason
-        self._question, self._lines, self._yes, self._keep, self._command = question, lines, yes, keep, command
+        self.needs_reason = needs_reason
+        self.question, self.said, self.yes, self.keep, self.command = question, lines, yes, keep, command
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
             box.border_subtitle = KEYS
-            box.border_title = Content(one_line(self._question)).markup
+            box.border_title = escaped(one_line(self.question))
             with VerticalScroll(can_focus=False):
-                yield Static(Content("\n".join(one_line(line) for line in self._lines)))
-                if self._command:
+                yield Static(Content("\n".join(one_line(line) for line in self.said)))
+                if self.command:
                     yield Static(
-                        Content.assemble(("\nthe same from a shell:  ", "$muted"), (one_line(self._command), "$accent"))
+                        Content.assemble(("\nthe same from a shell:  ", "$muted"), (one_line(self.command), "$accent"))
                     )
-            needed = "needed" if self._needs_reason else "may be empty"
+            needed = "needed" if self.needs_reason else "may be empty"
             yield Static(f"why (kept in the audit; {needed})", classes="label")
             entry = Input(id="why")
             entry.cursor_blink = False
             yield entry
             with Horizontal(classes="buttons"):
-                yield Button(self._keep, id="keep", compact=True)
-                yield Button(self._yes, id="yes", classes="danger", compact=True)
+                yield Button(self.keep, id="keep", compact=True)
+                yield Button(self.yes, id="yes", classes="danger", compact=True)
 
     def on_mount(self) -> None:
-        self.query_one("#keep", Button).focus()
+        self.set_focus(self.query_one("#keep", Button))  # at once: keys may have been typed already
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
         why = self.query_one("#why", Input)
         if event.button.id != "yes":
             self.dismiss(None)
-        elif self._needs_reason and not why.value.strip():
+        elif self.needs_reason and not why.value.strip():
             why.placeholder = "say why"
             why.focus()
         else:

@@ -5,7 +5,7 @@ What stands below needs something above it. The steps that the one under the cur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from textual import events
 
@@ -13,6 +13,7 @@ from ...core.domain.frozen import Frozen
 from ...core.domain.runs import Run, Step, StepState
 from ...core.domain.text import format as fmt
 from ...core.domain.verdicts import Verdict
+from ...core.domain.why.answers import StepTime
 from .pane import Cell, fit_both_ends
 from .table import Column, Table
 
@@ -85,6 +86,7 @@ class Graph(Table[Node]):
             id=id,
         )
         self._run: Run | None = None
+        self._times: Mapping[str, StepTime] = {}
         self._name_width = _NAME
         self._auto = True
 
@@ -93,6 +95,8 @@ class Graph(Table[Node]):
             Column("", self._name_cell, width=name, draw=self._draw_name),
             Column("state", self._state_cell, width=11),
             Column("time", self._time_cell, width=6, align="right"),
+            Column("", self._critical_cell, width=1, from_width=name + 30),
+            Column("usually", self._usual_cell, width=8, align="right", from_width=name + 52),
             Column("when it ran", self._bar_cell, width=8, flex=2, from_width=name + 30),
             Column("result", lambda node: ((outcome(node.step), "muted"),), width=8, flex=2, from_width=name + 30),
         )
@@ -105,7 +109,7 @@ class Graph(Table[Node]):
             self._name_width = width
             self.set_columns(self._graph_columns(width))
 
-    def show(self, run: Run, steps: Sequence[Step]) -> None:
+    def show(self, run: Run, steps: Sequence[Step], times: Sequence[StepTime] = ()) -> None:
         if self._run is None or self._run.id != run.id:
             self._cursor = 0
             self._rows = ()
@@ -114,9 +118,11 @@ class Graph(Table[Node]):
         self._run = run
         self._fit_names(steps)
         now = self.podium.clock()
-        self.set_rows(arrange(steps), (run.id, None if run.state.finished else int(now)))
+        self._times = {each.step: each for each in times}
+        self.set_rows(arrange(steps), (run.id, times, None if run.state.finished else int(now)))
         done = sum(step.state.finished for step in steps)
-        self.title(f"Steps of run {run.id}", f"{done} of {len(steps)} done" if steps else "")
+        critical = f", {self.glyphs['point']} critical path" if any(each.critical for each in times) else ""
+        self.title(f"Steps of run {run.id}", f"{done} of {len(steps)} done{critical}" if steps else "")
         if self._auto:
             self._follow_activity()
 
@@ -143,6 +149,16 @@ class Graph(Table[Node]):
         if ended:
             self.go_to(max(ended, key=lambda step: step.ended or 0.0).name)
 
+    def choose(self, name: str) -> None:
+        """Puts the cursor on a step, where it stays."""
+        self._auto = False
+        self.go_to(name)
+
+    @property
+    def run_id(self) -> int | None:
+        """The run whose steps are shown."""
+        return self._run.id if self._run is not None else None
+
     def move(self, how: str) -> None:
         self._auto = False
         super().move(how)
@@ -153,7 +169,6 @@ class Graph(Table[Node]):
 
     def on_click(self, event: events.Click) -> None:
         self._auto = False
-        super().on_click(event)
 
     @property
     def step(self) -> Step | None:
@@ -184,6 +199,23 @@ class Graph(Table[Node]):
 
     def _time_cell(self, node: Node) -> Cell:
         return ((fmt.duration(elapsed(node.step, self.podium.clock())), "muted"),)
+
+    def _critical_cell(self, node: Node) -> Cell:
+        """Whether the end of the run waited for this step."""
+        time = self._times.get(node.step.name)
+        return ((self.glyphs["critical"] if time is not None and time.critical else " ", "warn"),)
+
+    def _usual_cell(self, node: Node) -> Cell:
+        """How much longer or shorter it took than in the last runs."""
+        time = self._times.get(node.step.name)
+        if time is None or time.usual is None:
+            return ""
+        took = elapsed(node.step, self.podium.clock())  # as the column beside it: it grows while the step runs
+        if took is None or node.step.cached:
+            return ((f"({fmt.duration(time.usual)})", "faint"),)
+        more = took - time.usual
+        slower = more > max(1.0, time.usual / 5)
+        return ((f"{'+' if more >= 0 else '-'}{fmt.duration(abs(more))}", "warn" if slower else "muted"),)
 
     def _bar_cell(self, node: Node) -> Cell:
         """Where in the run's time this step ran."""

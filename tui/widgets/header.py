@@ -3,7 +3,7 @@ true."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from textual import events
 from textual.strip import Strip
@@ -33,6 +33,7 @@ class Header(Pane, can_focus=False):
         self._agent: AgentStatus | None = None
         self._stale = ""
         self._hits: list[tuple[int, int, str]] = []
+        self._crumbs = ""
 
     def show(self, *, project: str, protected: str, agent: AgentStatus | None, stale: str) -> None:
         """`protected` names the protected environment in question, `stale` says since when nothing new was read;
@@ -45,6 +46,13 @@ class Header(Pane, can_focus=False):
             self._stale,
         ):
             self._project, self._protected, self._agent, self._stale = project, protected, agent, stale
+            self.refresh()
+
+    def show_crumbs(self, crumbs: Sequence[str]) -> None:
+        """Where on its screen a person is, where there is room for it: `› run 41 › gate`."""
+        words = "".join(f" › {one_line(each)}" for each in crumbs)
+        if words != self._crumbs:
+            self._crumbs = words
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
@@ -68,7 +76,10 @@ class Header(Pane, can_focus=False):
             if left_over >= 14:  # enough is left of it to be of use
                 right.append((fit(text, left_over, self.glyphs), role))
         gap = max(0, room - sum(cells_of(text) for text, _ in right))
-        return self.strip([*left, (" " * gap, ""), *right], width, self.palette["bar"])
+        way = self.glyphs.text(self._crumbs)
+        cells = cells_of(way)
+        between: list[Span] = [(way, "accent"), (" " * (gap - cells), "")] if cells < gap else [(" " * gap, "")]
+        return self.strip([*left, *between, *right], width, self.palette["bar"])
 
     def _whole(self, letters: int, spare: int) -> set[str]:
         """Returns the screens whose names can stand whole in `spare` cells, the shortest first."""
@@ -87,7 +98,7 @@ class Header(Pane, can_focus=False):
     def _left(self, letters: int, whole: Collection[str] = (), shorter: int = 0) -> list[Span]:
         """Returns the project's name, by so many cells `shorter` where that leaves a few, and the screens."""
         name = one_line(self._project) or "podium"
-        room = max(12, self.size.width // 4)  # a long name must not take the place of the screens' names
+        room = max(12, self.size.width // 5)  # a long name must not take the place of the screens' names
         if shorter:
             room = max(_SHORT_NAME, min(room, cells_of(name)) - shorter)
         name = name if cells_of(name) <= room else fit_both_ends(name, room, self.glyphs)

@@ -11,20 +11,21 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from ..actions import ACTIONS, Action
+from ..actions import Action
 from ..context import Context
 from ..keys import Keymap
 from ..screens import BY_NAME
 
 _KEYS = 18
-_GROUPS = ("Here", "Changes", "Find", "Log", "Move", "Screens", "Podium")
+_GROUPS = ("Here", "Changes", "Yours", "Find", "Log", "Move", "Screens", "Podium")
 
 
 def help_text(keymap: Keymap, context: Context, width: int = 84) -> Content:
     parts: list[str | tuple[str, str] | Content] = []
-    for group in _GROUPS:
+    groups = [each for each in _GROUPS if any(action.group == each for action in keymap.actions)]
+    for group in groups:
         parts.append((f"{group}\n", "bold $accent"))
-        for action in ACTIONS:
+        for action in keymap.actions:
             if action.group == group:
                 parts += _lines(
                     action,
@@ -45,7 +46,7 @@ def _lines(action: Action, words: str, keys: str, refused: str, width: int) -> l
         (f"  {keys:<{_KEYS - 2}}", "bold $warning" if action.danger else "bold $foreground"),
         (f"\n{indent}".join(said) + "\n", "$muted" if refused else "$foreground"),
     ]
-    if refused and action.group in ("Here", "Changes"):
+    if refused and action.group in ("Here", "Changes", "Yours"):
         lines += [(indent + piece + "\n", "$faint") for piece in textwrap.wrap(refused, max(20, width - _KEYS))]
     return lines
 
@@ -65,14 +66,14 @@ class HelpScreen(ModalScreen[None]):
 
     def __init__(self, keymap: Keymap, context: Context) -> None:
         super().__init__()
-        self._keymap, self._situation = keymap, context
+        self.keymap, self.situation = keymap, context
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as scroll:
-            shown = BY_NAME.get(self._situation.screen)
+            shown = BY_NAME.get(self.situation.screen)
             scroll.border_title = f"Help: {shown.title if shown is not None else 'Podium'}"
             scroll.border_subtitle = "j k scroll  esc close"
-            yield Static(help_text(self._keymap, self._situation, min(84, self.app.size.width - 12)))
+            yield Static(help_text(self.keymap, self.situation, min(84, self.app.size.width - 12)))
 
     def action_dismiss_help(self) -> None:
         self.dismiss()

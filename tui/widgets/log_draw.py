@@ -4,6 +4,7 @@ for."""
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -38,18 +39,29 @@ class Look(Frozen):
     window: Window
     names: int = 0
     owners: tuple[str, ...] = ()
+    matched: Callable[[str], Sequence[tuple[int, int]]] | None = None
+    """Where `pattern` stands in a text, where it is a regular expression."""
+    selecting: bool = False
+    """Whether the lines have a column for the cursor and what is selected."""
+    cursor: int = -1
+    """The row that the cursor is on, and `selected` those that are selected."""
+    selected: range = range(0)
 
     def line(self, line: LogLine, index: int) -> Drawn:
         """(gutter, text) of the line in row `index`."""
         styles = self.styles
         gutter: list[Segment] = []
+        if self.selecting:
+            mark = "point" if index == self.cursor else "mark" if index in self.selected else ""
+            gutter.append(Segment(self.glyphs[mark] if mark else " ", styles["accent!"]))
         if self.numbered:
-            gutter.append(Segment(f"{line.number + 1:>7} ", styles["faint"]))
+            role = "faint" if line.number in self.window.around else "muted"
+            gutter.append(Segment(f"{line.number + 1:>7} ", styles[role]))
         if self.times:
             at = (
                 ""
                 if line.at is None
-                else time.strftime("%H:%M:%S", time.localtime(line.at)) + f".{int(line.at * 1000) % 1000:03d}"
+                else time.strftime("%H:%M:%S", time.localtime(line.at)) + f".{round(line.at * 1000) % 1000:03d}"
             )
             gutter.append(Segment(f"{at:<12} ", styles["faint"]))
         if self.names:
@@ -74,7 +86,8 @@ class Look(Frozen):
             for piece, role in readable(text)
         ]
         if self.pattern:
-            body = highlight(body, self.pattern, styles["match"], current=line.number == self.hit)
+            here = line.number == self.hit
+            body = highlight(body, self.pattern, styles["match"], current=here, matched=self.matched)
         return gutter, body
 
     def _name(self, name: str) -> Segment:
@@ -103,7 +116,24 @@ def wrapped(line: Drawn, width: int) -> list[list[Segment]]:
     strip = Strip(body)
     if strip.cell_length <= room:
         return [[*gutter, *body]]
-    cuts = [*range(room, strip.cell_length, room), strip.cell_length]
+    cuts = _cuts("".join(segment.text for segment in body), room)
     pieces = strip.divide(cuts)
     blank = [Segment(" " * indent)]
     return [[*(gutter if number == 0 else blank), *piece] for number, piece in enumerate(pieces)]
+
+
+def _cuts(text: str, room: int) -> list[int]:
+    """Returns where a line is cut, in cells: after the last word that fits; within a word only where it is long."""
+    cuts: list[int] = []
+    start = cells = 0  # the cell at which the part begins, and those so far
+    space = -1  # the cell after the last space of this part
+    for letter in text:
+        width = cell_len(letter)
+        if cells + width - start > room:
+            start = space if space > start + room // 3 else cells
+            cuts.append(start)
+            space = -1
+        cells += width
+        if letter == " ":
+            space = cells
+    return [*cuts, cells]

@@ -5,13 +5,18 @@ Used by one pool thread at a time for reading; searches read an immutable copy b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from threading import Event
 
 from ...core.cockpit import Entry, Merged
 from ...core.domain.frozen import Frozen
-from .log_reader import MARGIN, MAX_MATCHES, Filtering, Reading, Window
+from .log_reader import MARGIN, MAX_MATCHES, Filtering, Reading, Window, as_wanted, hidden_rows
+from .logs.match import MAX_HITS, Chooser, Hits, Match, Wanted
+
+_AT_ONCE = 4_096  # lines that are looked at between two looks at whether it was stopped
 
 
 class MergedLog(Frozen):
@@ -40,59 +45,89 @@ class MergedReader(Reading):
         first = max(0, total - count if top is None else min(top, max(0, total - count)))
         first = max(0, first - MARGIN)
         part = lines[first : first + count + 2 * MARGIN]
+        shown = tuple(line._replace(number=first + index) for index, (_, _, line, _) in enumerate(part))
+        names = tuple(name for _, name, _, _ in part)
         return Window(
             self.generation,
             total,
             first,
-            tuple(line._replace(number=first + index) for index, (_, _, line, _) in enumerate(part)),
+            shown,
             exists=bool(self.source.files),
             note=f"the newest {total:,} lines" if self._merged.full else "",
-            names=tuple(name for _, name, _, _ in part),
+            names=names,
+            hidden=hidden_rows(first, shown, names),
         )
 
     def changed(self) -> bool:
         return self._merged.changed(dict(self.source.files))
 
-    def search(self, text: str, start: int, *, backwards: bool, stop: Event) -> int | None:
+    def search(self, match: Match | str, start: int, *, backwards: bool, stop: Event) -> int | None:
         lines = self._merged.entries
-        if not lines:
-            return None
-        ignore = text.lower() == text
         step = -1 if backwards else 1
-        for offset in range(len(lines)):
-            index = (start + step * offset) % len(lines)
-            line = lines[index][2].text
-            if text in (line.lower() if ignore else line):
-                return index
-            if offset % 4096 == 0 and stop.is_set():
-                return None
-        return None
+        wanted = as_wanted(match if isinstance(match, str) else Wanted(match))
+        order = [(start + step * offset) % len(lines) for offset in range(len(lines))]
+        return next(_chosen(lines, order, wanted, stop), None)
 
-    def filter(self, text: str, generation: int) -> MergedFilter:
-        return MergedFilter(self, text, generation)
+    def hits(self, match: Match, stop: Event) -> Hits:
+        lines = self._merged.entries
+        found = list(islice(_chosen(lines, range(len(lines)), Wanted(match), stop), MAX_HITS + 1))
+        return Hits(tuple(found[:MAX_HITS]), len(found) > MAX_HITS)
+
+    def since(self, at: float) -> int:
+        lines = self._merged.entries
+        return next((index for index, entry in enumerate(lines) if entry[0] >= at), len(lines))
+
+    def texts(self, first: int, count: int | None) -> list[str]:
+        end = None if count is None else first + count
+        return [f"{name}  {line.text}" for _, name, line, _ in self._merged.entries[first:end]]
+
+    def filter(self, wanted: Wanted | str, generation: int) -> MergedFilter:
+        return MergedFilter(self, wanted, generation)
 
     def read(self) -> Sequence[Entry]:
         """Returns the lines as they are now, in time order."""
         return self._merged.update(dict(self.source.files))
 
 
-class MergedFilter(Filtering):
-    """Lines that have the text, or whose replica's name has it."""
+def _chosen(entries: Sequence[Entry], order: Sequence[int], wanted: Wanted, stop: Event) -> Iterator[int]:
+    """Yields the places of the lines that are wanted, in an order, until it is stopped."""
+    chooser = Chooser(wanted)
+    try:
+        for low in range(0, len(order), _AT_ONCE):
+            if stop.is_set():
+                return
+            part = order[low : low + _AT_ONCE]
+            yield from (part[place] for place in chooser.places([entries[index][2] for index in part], stop))
+    finally:
+        chooser.close()
 
-    def __init__(self, reader: MergedReader, text: str, generation: int) -> None:
-        self.text = text
+
+class MergedFilter(Filtering):
+    """The wanted lines with those around them; a text may also be a replica's name."""
+
+    def __init__(self, reader: MergedReader, wanted: Wanted | str, generation: int) -> None:
+        self.wanted = as_wanted(wanted)
         self.generation = generation
         self._reader = reader
-        self._needle = text.lower()
+        self._chooser = Chooser(self.wanted)
+        self._of_named = Chooser(replace(self.wanted, match=Match("")))
+
+    def close(self) -> None:
+        self._chooser.close()
 
     def step(self, stop: Event) -> tuple[Window, bool]:
-        needle = self._needle
-        hits = [
-            (name, line._replace(number=index))
-            for index, (_, name, line, _) in enumerate(self._reader.read())
-            if needle in line.text.lower() or needle in name.lower()
-        ]
+        needle, context = self.text.lower(), self.wanted.context
+        entries = self._reader.read()
+        found = set(self._chooser.places([line for _, _, line, _ in entries], stop))
+        if needle:
+            named = [index for index, (_, name, _, _) in enumerate(entries) if needle in name.lower()]
+            found |= {named[place] for place in self._of_named.places([entries[index][2] for index in named])}
+        hits = sorted(found)
         note = f"the newest {MAX_MATCHES:,} matches" if len(hits) > MAX_MATCHES else ""
         hits = hits[-MAX_MATCHES:]
-        lines, names = tuple(line for _, line in hits), tuple(name for name, _ in hits)
-        return Window(self.generation, len(hits), 0, lines, note=note, names=names), True
+        near = sorted({each for hit in hits for each in range(hit - context, hit + context + 1)}) if context else hits
+        shown = [index for index in near if 0 <= index < len(entries)]
+        lines = tuple(entries[index][2]._replace(number=index) for index in shown)
+        names = tuple(entries[index][1] for index in shown)
+        around = frozenset(shown) - frozenset(hits)
+        return Window(self.generation, len(lines), 0, lines, note=note, names=names, around=around), True

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +15,13 @@ from rich.segment import Segment
 from rich.style import Style
 
 from ...core.domain.text import one_line, parse_sgr
+
+MOST_SPANS = 200  # places that are marked in one line
+_MOST_MATCHED = 20_000  # characters of a line that a regular expression is looked for in
+# Looked for only where a name begins: a line of 60,000 letters would be read again from each of them.
+_LOGFMT = re.compile(r'(?<![\w.-])([A-Za-z_][\w.-]*)=(?:"((?:[^"\\]|\\.)*)"|(\S*))')
+_LEAST_PAIRS = 3  # from which a line counts as logfmt
+_DEEPEST = 6
 
 StyledText = list[tuple[str, Style | str]]
 
@@ -91,18 +100,18 @@ def _colour(value: int | tuple[int, int, int]) -> Color:
     return Color.from_ansi(value) if isinstance(value, int) else Color.from_rgb(*value)
 
 
-def highlight(segments: list[Segment], pattern: str, style: Style, *, current: bool) -> list[Segment]:
-    """Show the pattern wherever it stands, even across pieces of different colour."""
+def highlight(
+    segments: list[Segment],
+    pattern: str,
+    style: Style,
+    *,
+    current: bool,
+    matched: Callable[[str], Sequence[tuple[int, int]]] | None = None,
+) -> list[Segment]:
+    """Show the pattern wherever it stands, even across pieces of different colour; of a regular expression `matched`
+    says where that is."""
     text = "".join(segment.text for segment in segments)
-    ignore = pattern.lower() == pattern
-    haystack = text.lower() if ignore else text
-    if ignore and len(haystack) != len(text):
-        return segments
-    spans: list[tuple[int, int]] = []
-    at = haystack.find(pattern)
-    while at >= 0 and len(spans) < 200:
-        spans.append((at, at + len(pattern)))
-        at = haystack.find(pattern, at + len(pattern))
+    spans = _spans(text, pattern) if matched is None else matched(text[:_MOST_MATCHED])
     if not spans:
         return segments
     if current:
@@ -118,3 +127,37 @@ def highlight(segments: list[Segment], pattern: str, style: Style, *, current: b
             result.append(Segment(text[low:high], base + style if inside else base))
         position = end
     return result
+
+
+def _spans(text: str, pattern: str) -> list[tuple[int, int]]:
+    ignore = pattern.lower() == pattern
+    haystack = text.lower() if ignore else text
+    if ignore and len(haystack) != len(text):
+        return []
+    spans: list[tuple[int, int]] = []
+    at = haystack.find(pattern)
+    while at >= 0 and len(spans) < MOST_SPANS:
+        spans.append((at, at + len(pattern)))
+        at = haystack.find(pattern, at + len(pattern))
+    return spans
+
+
+def opened(text: str) -> list[tuple[str, str]]:
+    """Returns a line as (name, value): the fields of JSON, nested ones with their path, or those of logfmt; else the
+    text alone, without a name."""
+    try:
+        data = json.loads(text) if text.lstrip().startswith("{") else None
+    except (ValueError, RecursionError):
+        data = None
+    if isinstance(data, dict):
+        return [field for key, value in data.items() for field in _fields(str(key), value, 0)]
+    pairs = _LOGFMT.findall(text)
+    if len(pairs) >= _LEAST_PAIRS:
+        return [(name, quoted or plain) for name, quoted, plain in pairs]
+    return [("", "".join(piece for piece, _ in readable(text)))]
+
+
+def _fields(name: str, value: Any, depth: int) -> list[tuple[str, str]]:
+    if isinstance(value, dict) and value and depth < _DEEPEST:
+        return [field for key, each in value.items() for field in _fields(f"{name}.{key}", each, depth + 1)]
+    return [(name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))]

@@ -6,13 +6,19 @@ it grew its end is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 from rich.segment import Segment
+from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
+from ...core.cockpit import LogLine
+from ...core.domain.text import clean
 from ...core.domain.text import format as fmt
 from ...core.errors import PodiumError
 from ..pool import SLOW, Job
@@ -20,7 +26,12 @@ from .log_draw import Look, names_width, shifted, wrapped
 from .log_merge import MergedLog, MergedReader
 from .log_reader import MARGIN, Filtering, Reader, Reading, Window, nearest
 from .log_text import readable
-from .pane import Pane, scrollbar
+from .logs.cursor import MOST_COPIED, LogCursor
+from .logs.folding import back, forth, laid_down, laid_up
+from .logs.marks import Marks
+from .logs.match import CONTEXTS, LEVELS, Hits, Match, Wanted
+from .logs.moments import HINT, moment_of
+from .pane import Pane, Span, scrollbar
 
 
 class LogView(Pane):
@@ -34,10 +45,26 @@ class LogView(Pane):
             self.window = window
             self.again = again
 
-    class Found(Message):
-        def __init__(self, generation: int, text: str, number: int | None) -> None:
+    class Counted(Message):
+        """The hits of a search were counted."""
+
+        def __init__(self, generation: int, match: Match, hits: Hits) -> None:
             super().__init__()
-            self.generation, self.text, self.number = generation, text, number
+            self.generation, self.match, self.hits = generation, match, hits
+
+    class Since(Message):
+        """The first line of a time was found, at a row."""
+
+        def __init__(self, generation: int, row: int, words: str) -> None:
+            super().__init__()
+            self.generation, self.row, self.words = generation, row, words
+
+    class Found(Message):
+        """The next hit was found, or none (`number` None); `problem` says why none could be looked for."""
+
+        def __init__(self, generation: int, text: str, number: int | None, problem: str = "") -> None:
+            super().__init__()
+            self.generation, self.text, self.number, self.problem = generation, text, number, problem
 
     def __init__(self, title: str = "Log", *, id: str | None = None) -> None:
         super().__init__(title, id=id)
@@ -54,9 +81,16 @@ class LogView(Pane):
         self.wrap = False
         self.times = False
         self._pattern = ""
+        self.regex = False
+        self.cursor = LogCursor()
+        self._hits: Hits | None = None
+        self._hits_of = 0
         self._hit: int | None = None
         self._hit_pending = False
         self._rows: list[list[Segment]] | None = None
+        self._drawn_rows: list[int] = []
+        self._pressed: int | None = None
+        self._marks = Marks(self)
 
     # What is shown
 
@@ -80,16 +114,20 @@ class LogView(Pane):
         self._generation += 1
         self._label = name
         self._reader = _reader(source, self._generation)
-        self._filter = None
+        for key in ("log-search", "log-hits"):
+            self.podium.pool.cancel(key)
+        self._drop_filter()
         self._window = None
         self._loaded = False
         self._top = self._left = 0
         self._hit = None
+        self._hits = None
         self._pattern = ""
+        self.cursor.clear()
         self.follow = True
         # Until somebody has looked, nobody knows whether there is a line.
         self.set_notice(*(empty if self._reader is None else (("reading …", "faint"),)))
-        self._redraw()
+        self.redraw()
         if self._reader is not None:
             reader, count = self._reader, max(20, self.size.height)
             self._submit("tail", lambda _job: reader.tail(count))
@@ -147,18 +185,18 @@ class LogView(Pane):
         self._window = window
         self._loaded = True
         if self.follow or self._top > max(0, window.total - 1):
-            self._top = max(0, window.total - self._height)
+            self._top = self._last_top
         if window.total:
             self.set_notice()
         else:
             self.set_notice(
                 *(
-                    (("no line has " + repr(self._filter.text), "muted"),)
+                    ((f"no line has {self._filter.wanted.words}", "muted"),)
                     if self._filter and not window.note
                     else self._empty
                 )
             )
-        self._redraw()
+        self.redraw()
         if message.again and window.exists:
             self._read_window()
         self._jump()
@@ -167,25 +205,73 @@ class LogView(Pane):
 
     def move(self, how: str) -> None:
         page = max(1, self._height // 2)
+        if self.cursor.on and how not in ("left", "right"):
+            self._move_cursor(how, page)
+            return
         if how in ("left", "right"):
             self._left = max(0, self._left + (8 if how == "right" else -8)) if not self.wrap else 0
-            self._redraw()
+            self.redraw()
             return
         if how == "bottom":
             self.follow = True
             self._scroll(self._last_top)
             return
-        target = {
-            "down": self._top + 1,
-            "up": self._top - 1,
-            "top": 0,
-            "half_down": self._top + page,
-            "half_up": self._top - page,
-        }.get(how, self._top)
-        self._scroll(target)
+        by = {"down": 1, "up": -1, "half_down": page, "half_up": -page}.get(how, 0)
+        self._scroll(0 if how == "top" else self._row_from(self._top, by))
+
+    def _row_from(self, row: int, by: int) -> int:
+        """Returns the row that is so many shown rows below, or above."""
+        return forth(self._hidden, row, by, self._total) if by > 0 else back(self._hidden, row, -by)
+
+    def _move_cursor(self, how: str, page: int) -> None:
+        self.cursor.move(how, page, self._total, self._hidden)
+        self._show_row(self.cursor.row or 0)
+
+    def _show_row(self, row: int) -> None:
+        """Scrolls as little as it must."""
+        if row < self._top:
+            self._scroll(row)
+        elif row > self._row_from(self._top, self._height - 1):
+            self._scroll(self._row_from(row, 1 - self._height))
+        self.follow = False
+        self.redraw()
+
+    def toggle_select(self) -> str:
+        """Puts a cursor onto a line, begins or ends a selection; says what can be done then."""
+        hit = self._row_of_hit()
+        row = hit if hit is not None else self._row_from(self._top, self._height - 1)
+        said = self.cursor.step(self._total, row)
+        if self.cursor.on:
+            self._show_row(self.cursor.row or 0)
+        return said
+
+    def _row_of_hit(self) -> int | None:
+        if self._hit is None or self._window is None:
+            return None
+        return nearest(self._window.lines, self._hit) if self._filter is not None else self._hit
+
+    @property
+    def meant(self) -> range:
+        """The rows that copying, saving and opening are about: what is selected, the line under the cursor, or the one
+        that was found."""
+        if self.cursor.on:
+            return self.cursor.selected
+        hit = self._row_of_hit()
+        return range(0) if hit is None else range(hit, hit + 1)
+
+    def line_at_cursor(self) -> LogLine | None:
+        rows = self.meant
+        row = self.cursor.row if self.cursor.on else rows.start if rows else None
+        return self._window.row(row) if row is not None and self._window is not None else None
 
     def wheel(self, lines: int) -> None:
-        self._scroll(self._top + lines)
+        self._scroll(self._row_from(self._top, lines))
+
+    @property
+    def _hidden(self) -> frozenset[int]:
+        """The rows that later ones wrote over, but for the one that was found."""
+        hidden = self._window.hidden if self._window is not None else frozenset[int]()
+        return hidden - {self._hit} if hidden and self._hit is not None else hidden
 
     @property
     def _total(self) -> int:
@@ -197,7 +283,7 @@ class LogView(Pane):
 
     @property
     def _last_top(self) -> int:
-        return max(0, self._total - self._height)
+        return back(self._hidden, self._total, self._height)
 
     def _scroll(self, top: int) -> None:
         # With wrapped lines the last screenful begins later than its count of lines says, so the very last line may
@@ -215,26 +301,48 @@ class LogView(Pane):
             )
             if low < window.first or high > window.first + len(window.lines):
                 self._read_window()
-        self._redraw()
+        self.redraw()
 
     def toggle_wrap(self) -> bool:
         self.wrap = not self.wrap
         self._left = 0
-        self._redraw()
+        self.redraw()
         return self.wrap
 
     def toggle_times(self) -> bool:
         self.times = not self.times
-        self._redraw()
+        self.redraw()
         return self.times
 
     # Search and filter
 
+    @property
+    def match(self) -> Match:
+        """What is searched for."""
+        return Match(self._pattern, self.regex)
+
+    def toggle_regex(self) -> bool:
+        """Takes what is looked for as a regular expression, or as it stands."""
+        self.regex = not self.regex
+        if self._pattern:
+            self.search(self._pattern)
+        if self._filter is not None and self._filter.text:
+            self._choose(self._filter.wanted.with_text(self._filter.text, regex=self.regex))
+        self.redraw()
+        return self.regex
+
     def search(self, text: str) -> None:
         self._pattern = text
         self._hit = None
-        self._redraw()
+        self._hits = None
+        problem = self.match.problem
+        if problem:
+            self._pattern = ""
+            self.podium.say(problem, "warn")
+        self.redraw()
+        text = self._pattern
         if text:
+            self._count()
             window = self._window
             at = window.row(self._top) if window is not None else None
             self._search(at.number if at is not None else self._top, backwards=False)
@@ -244,28 +352,51 @@ class LogView(Pane):
             self.podium.say("search first, with /")
             return
         here = self._hit if self._hit is not None else self._top
+        if self._filter is None and self._hits_of != self._total:
+            self._count()
         self._search(here + direction, backwards=direction < 0)
 
     def _search(self, start: int, *, backwards: bool) -> None:
-        reader, text, generation = self._reader, self._pattern, self._generation
+        reader, text, generation, match = self._reader, self._pattern, self._generation, self.match
         if reader is None:
             return
         self.podium.pool.cancel("log-search")
 
         def work(job: Job) -> int | None:
-            return reader.search(text, start, backwards=backwards, stop=job.stop)
+            return reader.search(match, start, backwards=backwards, stop=job.stop)
 
         def done(number: int | None, error: BaseException | None) -> None:
-            self.post_message(self.Found(generation, text, None if error else number))
+            said = error.message if isinstance(error, PodiumError) else str(error or "")
+            self.post_message(self.Found(generation, text, number, said))
 
         self.podium.pool.submit("log-search", work, done, lane=SLOW)
+
+    def _count(self) -> None:
+        """Counts the hits, beside the search for the next one."""
+        reader, match, generation = self._reader, self.match, self._generation
+        if reader is None:
+            return
+        self.podium.pool.cancel("log-hits")
+        self._hits_of = self._total
+
+        def done(hits: Hits | None, error: BaseException | None) -> None:
+            if error is None and hits is not None:
+                self.post_message(self.Counted(generation, match, hits))
+
+        self.podium.pool.submit("log-hits", lambda job: reader.hits(match, job.stop), done, lane=SLOW)
+
+    def on_log_view_counted(self, message: Counted) -> None:
+        message.stop()
+        if message.generation == self._generation and message.match == self.match:
+            self._hits = message.hits
+            self.redraw()
 
     def on_log_view_found(self, message: Found) -> None:
         message.stop()
         if message.generation != self._generation or message.text != self._pattern:
             return
         if message.number is None:
-            self.podium.say(f"no line has {message.text!r}", "warn")
+            self.podium.say(message.problem or f"no line has {message.text!r}", "warn")
             return
         self._hit = message.number
         self._hit_pending = True
@@ -278,34 +409,73 @@ class LogView(Pane):
         self._hit_pending = False
         row = nearest(self._window.lines, self._hit) if self._filter is not None else self._hit
         if self.follow or not self._top <= row < self._top + self._height - 1:
-            self._scroll(row - self._height // 3)
+            self._scroll(self._row_from(row, -(self._height // 3)))
         self.follow = False
-        self._redraw()
+        self.redraw()
 
     @property
     def filter_text(self) -> str:
         return self._filter.text if self._filter is not None else ""
 
+    @property
+    def wanted(self) -> Wanted:
+        return self._filter.wanted if self._filter is not None else Wanted()
+
     def set_filter(self, text: str) -> None:
+        if text != self.filter_text:
+            self._choose(self.wanted.with_text(text, regex=self.regex))
+
+    def cycle_level(self) -> str:
+        """Shows only warnings and errors, only errors, or all; says which."""
+        wanted = replace(self.wanted, level=(self.wanted.level + 1) % len(LEVELS))
+        self._choose(wanted)
+        return LEVELS[wanted.level] or "every level"
+
+    def toggle_stream(self) -> str:
+        """Shows only standard error, or everything; says which."""
+        wanted = replace(self.wanted, stream="" if self.wanted.stream else "e")
+        self._choose(wanted)
+        return "standard error only" if wanted.stream else "every stream"
+
+    def change_context(self, by: int) -> str:
+        """Shows more or fewer lines around each hit of the filter; says how many."""
+        if self._filter is None:
+            return "filter first, with f, ! or |"
+        place = CONTEXTS.index(self.wanted.context) + by
+        wanted = replace(self.wanted, context=CONTEXTS[max(0, min(len(CONTEXTS) - 1, place))])
+        self._choose(wanted)
+        return f"{wanted.context} lines around each" if wanted.context else "without the lines around"
+
+    def _choose(self, wanted: Wanted) -> None:
         reader = self._reader
-        if reader is None or text == self.filter_text:
+        if reader is None:
+            return
+        problem = wanted.match.problem
+        if problem:
+            self.podium.say(problem, "warn")
             return
         self._generation += 1
-        self.podium.pool.cancel("log-filter")
+        self._drop_filter()
         self.follow = True
         self._top = 0
         self._window = None
-        if text:
-            self._filter = reader.filter(text, self._generation)
-            self._loaded = True
-            self.set_notice((f"looking for {text!r} …", "muted"))
+        self.cursor.clear()
+        self._loaded = True
+        if not wanted.empty:
+            self._filter = reader.filter(wanted, self._generation)
+            self.set_notice((f"looking for {wanted.words} …", "muted"))
             self._read_filter()
         else:
-            self._filter = None
             self._reader = reader.again(self._generation)
-            self._loaded = True
             self._read_window()
-        self._redraw()
+        self.redraw()
+
+    def _drop_filter(self) -> None:
+        """Ends the filter, and what is being read for it."""
+        self.podium.pool.cancel("log-filter")
+        if self._filter is not None:
+            self._filter.close()
+        self._filter = None
 
     def _read_filter(self) -> None:
         lines = self._filter
@@ -318,56 +488,182 @@ class LogView(Pane):
                 window, done = lines.step(job.stop)
                 self.post_message(self.Read(window))
 
-        self.podium.pool.submit("log-filter", work, None, lane=SLOW)
+        def done(_value: None, error: BaseException | None) -> None:
+            if isinstance(error, (OSError, PodiumError)):
+                said = error.message if isinstance(error, PodiumError) else f"cannot be read: {error}"
+                self.post_message(self.Read(Window(lines.generation, 0, 0, (), note=said)))
+
+        self.podium.pool.submit("log-filter", work, done, lane=SLOW)
 
     def clear(self) -> bool:
+        if self.cursor.clear():
+            self.redraw()
+            return True
         had = bool(self._pattern or self._filter)
-        self.podium.pool.cancel("log-search")
+        for key in ("log-search", "log-hits"):
+            self.podium.pool.cancel(key)
         self._pattern = ""
         self._hit = None
+        self._hits = None
         if self._filter is not None:
-            self.set_filter("")
-        self._redraw()
+            self._choose(Wanted())
+        self.redraw()
         return had
 
+    def go_since(self, text: str) -> None:
+        """Goes to the first line of a time that a person names."""
+        reader, generation = self._reader, self._generation
+        at = moment_of(text, self.podium.clock())
+        if at is None or reader is None:
+            self.podium.say(f"{text}: {HINT}", "warn")
+            return
+        if self._filter is not None:
+            self.podium.say("that is for the whole log: clear the filter first, with esc", "warn")
+            return
+
+        def done(row: int | None, error: BaseException | None) -> None:
+            if error is None and row is not None:
+                self.post_message(self.Since(generation, row, text))
+
+        self.podium.pool.submit("log-since", lambda _job: reader.since(at), done, lane=SLOW)
+
+    def on_log_view_since(self, message: Since) -> None:
+        message.stop()
+        if message.generation != self._generation:
+            return
+        if message.row >= self._total:
+            self.podium.say(f"no line is from {message.words} or later; this is the end", "warn")
+        self._scroll(message.row)
+        self.follow = False
+        self.redraw()
+
     def copy_text(self) -> str:
-        """The lines on screen, as they were written."""
+        """The lines that are meant, else those on screen, as they were written, as far as they are at hand."""
+        return self._text_of(self.meant or sorted(set(self._drawn_rows)))
+
+    def _text_of(self, rows: Iterable[int]) -> str:
         window = self._window
         if window is None:
             return ""
-        rows = [(window.name(index), window.row(index)) for index in range(self._top, self._top + self._height)]
+        found = [(window.name(index), window.row(index)) for index in rows]
         return "\n".join(
             (f"{name}  " if name else "") + "".join(text for text, _ in readable(line.text))
-            for name, line in rows
+            for name, line in found
             if line is not None
         )
 
+    def copy_lines(self, copy: Callable[[str], None]) -> None:
+        """Hands the lines to `copy`; those that are not at hand are read first."""
+        rows, window, reader = self.meant, self._window, self._reader
+        ends = (rows[0], rows[-1]) if rows else ()
+        if window is None or reader is None or all(window.row(index) is not None for index in ends):
+            copy(self.copy_text())
+            return
+        if len(rows) > MOST_COPIED:
+            self.podium.say(f"{len(rows):,} lines are more than a terminal's clipboard takes; e saves them", "warn")
+            return
+
+        def done(lines: Iterable[str] | None, error: BaseException | None) -> None:
+            if error is None and lines is not None:
+                text = "\n".join(clean(line) for line in lines)
+                self.podium.call_soon(copy, text)
+
+        self.podium.pool.submit("log-copy", lambda _job: list(reader.texts(rows.start, len(rows))), done, lane=SLOW)
+
+    def saving(self) -> Callable[[TextIO], int]:
+        """Returns what writes the lines that are meant, else those of the filter, else all that there are by then, into
+        a file, and returns how many; for a thread of the pool. Escape sequences are left out."""
+        reader, window, rows = self._reader, self._window, self.meant
+        shown = window.lines if self._filter is not None and window is not None else None
+        if shown is not None and self.cursor.on:
+            shown = shown[rows.start : rows.stop]
+        first, count = (rows.start, len(rows)) if self.cursor.on and shown is None else (0, None)
+
+        def write(file: TextIO) -> int:
+            lines = (line.text for line in shown) if shown is not None else reader.texts(first, count) if reader else ()
+            done = 0
+            for done, line in enumerate(lines, 1):  # noqa: B007 - the number is what is returned
+                file.write(f"{clean(line)}\n")
+            return done
+
+        return write
+
     # Drawing
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self._pressed = self._row_at(event)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Selects lines while the button is held."""
+        row = self._row_at(event)
+        if self._pressed is not None and event.button and row is not None and (row != self._pressed or self.cursor.on):
+            self.cursor.drag(self._pressed, row)
+            self.follow = False
+            self.redraw()
+
+    def on_mouse_up(self) -> None:
+        self._pressed = None
+
+    def _row_at(self, event: events.MouseEvent) -> int | None:
+        offset = event.get_content_offset(self)
+        return self._drawn_rows[offset.y] if offset is not None and offset.y < len(self._drawn_rows) else None
 
     def on_resize(self) -> None:
         if self.follow or (not self.wrap and self._top > self._last_top):  # no blank lines where there are others
             self._top = self._last_top
-        self._redraw()
+        self.redraw()
         if self._loaded:
             self._read_window()
 
-    def _redraw(self) -> None:
+    def redraw(self) -> None:
+        """Draws what has changed."""
         self._rows = None
         self._retitle()
         self.refresh()
 
     def _retitle(self) -> None:
         state = [
-            self._filter and f"filter: {self._filter.text}",
-            self._pattern and f"search: {self._pattern}",
-            self.wrap and "wrapped",
+            f"filter: {self._filter.wanted.words}" if self._filter is not None else "",
+            self._said_of_search(),
+            "wrapped" if self.wrap else "",
+            f"{len(self.cursor.selected):,} selected" if self.cursor.anchor is not None else "",
         ]
         if self._window is not None and self._window.note:
             state.append(self._window.note)
         if self._total:
             state.append(fmt.count(self._total, "line"))
-            state.append("following" if self.follow else f"from line {self._top + 1:,}")
+            state.append("following" if self.follow else self._said_of_place())
         self.title(self._label, "  ".join(part for part in state if part))
+
+    def _said_of_search(self) -> str:
+        """Returns what is searched for, and which of how many hits this is."""
+        if not self._pattern:
+            return ""
+        words = f"search: /{self._pattern}/" if self.regex else f"search: {self._pattern}"
+        hits = self._hits
+        if hits is None:
+            return words
+        many = f"{len(hits.numbers):,}{' or more' if hits.more else ''}"
+        place = bisect_left(hits.numbers, self._hit) if self._hit is not None else -1
+        here = 0 <= place < len(hits.numbers) and hits.numbers[place] == self._hit
+        return f"{words}  hit {place + 1:,} of {many}" if here else f"{words}  {many} hits"
+
+    def _said_of_place(self) -> str:
+        """Returns where the top is, and how far the end is away."""
+        below = self._total - 1 - self._row_from(self._top, self._height - 1)
+        behind = f", {below:,} behind the end (G)" if below > 0 else ""
+        return f"from line {self._top + 1:,}{behind}"
+
+    def _bar(self, y: int, height: int) -> Span:
+        """Returns the scroll bar's cell, with marks where hits are."""
+        span = scrollbar(self.glyphs, y, height, self._top, self._total)
+        hits = self._hits.numbers if self._hits is not None and self._filter is None else ()
+        if hits and self._total > height:
+            low, high = y * self._total // height, (y + 1) * self._total // height
+            at = bisect_left(hits, low)
+            if at < len(hits) and hits[at] < high:
+                return (self.glyphs["mark"] if span[0] == " " else span[0], "warn")
+        return span
 
     def render_line(self, y: int) -> Strip:
         width, height = self.size
@@ -375,8 +671,10 @@ class LogView(Pane):
             return self.notice_line(y, width, height)
         if self._rows is None:
             self._rows = self._layout(width - 1, height)
-        bar = scrollbar(self.glyphs, y, height, self._top, self._total)
+        bar = self._bar(y, height)
         ground = self.palette["ground"]
+        if y < len(self._drawn_rows) and self._drawn_rows[y] in self.cursor.selected:
+            ground = ground + self.palette["cursor" if self._drawn_rows[y] == self.cursor.row else "blurred"]
         line = (
             Strip(self._rows[y]).apply_style(ground).adjust_cell_length(width - 1, ground)
             if y < len(self._rows)
@@ -390,7 +688,7 @@ class LogView(Pane):
         return tuple(name for name, _ in source.files) if isinstance(source, MergedLog) else ()
 
     def _layout(self, width: int, height: int) -> list[list[Segment]]:
-        """The drawn rows, from `top` down; when following wrapped lines, from the end up."""
+        """The drawn rows, from `top` down; when following, from the end up."""
         window = self._window
         if window is None:
             return []
@@ -404,26 +702,26 @@ class LogView(Pane):
             window,
             names_width(window),
             self._owners,
+            self._marks.spans if self.regex and self._pattern else None,
+            self.cursor.on,
+            -1 if self.cursor.row is None else self.cursor.row,
+            self.cursor.selected,
         )
-        rows: list[list[Segment]] = []
-        if self.wrap and self.follow:
-            index = window.total - 1
-            while index >= 0 and len(rows) < height:
-                line = window.row(index)
-                rows[:0] = [[]] if line is None else wrapped(look.line(line, index), width)
-                index -= 1
-            return rows[-height:]
-        index = self._top
-        while len(rows) < height and index < window.total:
+
+        def drawn(index: int) -> list[list[Segment]]:
             line = window.row(index)
             if line is None:
-                rows.append([Segment(self.glyphs["dot"], self.palette["faint"])])  # on its way
-            elif self.wrap:
-                rows += wrapped(look.line(line, index), width)
-            else:
-                rows.append(shifted(look.line(line, index), self._left))
-            index += 1
-        return rows[:height]
+                return [[Segment(self.glyphs["dot"], self.palette["faint"])]]  # on its way
+            found = look.line(line, index)
+            return wrapped(found, width) if self.wrap else [shifted(found, self._left)]
+
+        # From the end up, so that the very last line is seen however long those before it are.
+        rows, self._drawn_rows = (
+            laid_up(self._hidden, window.total, height, drawn)
+            if self.follow
+            else laid_down(self._hidden, self._top, window.total, height, drawn)
+        )
+        return rows
 
 
 def _reader(source: Path | MergedLog | None, generation: int) -> Reading | None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Span = tuple[str, str]
 Cell = str | tuple[Span, ...]
+READING: tuple[Span, ...] = (("reading …", "faint"),)
+"""The notice of a pane whose content has not come yet."""
 
 
 def cells_of(text: str) -> int:
@@ -80,9 +82,9 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
 
     def title(self, title: str, subtitle: str = "") -> None:
         """The frame's words. They may hold names from outside: no markup, no control characters."""
-        if self.border_title != (wanted := _escape(one_line(self.glyphs.text(title)))):
+        if self.border_title != (wanted := escaped(one_line(self.glyphs.text(title)))):
             self.border_title = wanted
-        if self.border_subtitle != (wanted := _escape(one_line(self.glyphs.text(subtitle)))):
+        if self.border_subtitle != (wanted := escaped(one_line(self.glyphs.text(subtitle)))):
             self.border_subtitle = wanted
 
     def set_notice(self, *lines: Span) -> None:
@@ -90,6 +92,11 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
         if lines != self.notice:
             self.notice = lines
             self.refresh()
+
+    @property
+    def reading(self) -> bool:
+        """Whether its content has not come yet, so that keys have nothing to act on."""
+        return self.notice == READING
 
     # The verbs. A pane does what it can; `False` says that it could not.
 
@@ -159,7 +166,13 @@ def scrollbar(glyphs: Glyphs, y: int, height: int, first: int, total: int) -> Sp
     return (glyphs["thumb"], "faint") if start <= y < start + size else (" ", "faint")
 
 
-def _escape(text: str) -> str:
+def text_of(cell: Cell) -> str:
+    """Returns the text of a cell or a line, without its colours."""
+    return cell if isinstance(cell, str) else "".join(text for text, _ in cell)
+
+
+def escaped(text: str) -> str:
+    """Returns a text for a frame's title, which Textual reads as markup."""
     return text.replace("[", r"\[")
 
 

@@ -21,7 +21,9 @@ from ...core.domain.plans import Plan
 from ...core.domain.repair import Difference, Severity
 from ...core.domain.text import format as fmt
 from ...core.domain.text import one_line
+from ..glyphs import Glyphs
 from .confirm import DIALOG_CSS, KEYS, Dialog
+from .pane import escaped, fit_both_ends
 
 MAX_METRICS = 8
 
@@ -34,8 +36,9 @@ class Decision(Frozen):
     confirmed: str = ""
 
 
-def plan_text(plan: Plan, *, arrow: str = "→") -> Content:
+def plan_text(plan: Plan, glyphs: Glyphs) -> Content:
     """Everything that is said of the change, as text."""
+    arrow = glyphs["arrow"]
     parts: list[str | tuple[str, str]] = []
     if refusal := plan.refusal or plan.nothing_to_do:
         parts += [("Refused: ", "bold $error"), (one_line(refusal) + "\n", "$error")]
@@ -60,7 +63,7 @@ def plan_text(plan: Plan, *, arrow: str = "→") -> Content:
                 "\n",
             ]
     compared = plan.versions.compared if plan.versions is not None else None
-    parts += _metrics(*compared) if compared is not None else []
+    parts += _metrics(*compared, glyphs) if compared is not None else []
     if plan.steps:
         expected = f", about {fmt.duration(plan.expected_seconds)}" if plan.expected_seconds is not None else ""
         parts.append((("\n" if len(parts) else "") + f"Steps{expected}\n", "bold $muted"))
@@ -85,7 +88,7 @@ def _differences(differences: Sequence[Difference], arrow: str) -> list[str | tu
     return parts
 
 
-def _metrics(baseline: Version, candidate: Version) -> list[str | tuple[str, str]]:
+def _metrics(baseline: Version, candidate: Version, glyphs: Glyphs) -> list[str | tuple[str, str]]:
     """Candidate beside what serves. Which way is better is the gate's to say, so differences have a sign and no
     colour."""
     shared = [name for name in candidate.metrics if name in baseline.metrics]
@@ -99,7 +102,7 @@ def _metrics(baseline: Version, candidate: Version) -> list[str | tuple[str, str
     ]
     for name in shared[:MAX_METRICS]:
         old, new = baseline.metrics[name], candidate.metrics[name]
-        parts.append((f"  {one_line(name)[:20]:<21}", "$foreground"))
+        parts.append((f"  {fit_both_ends(name, 20, glyphs)} ", "$foreground"))
         parts += [
             (f"{fmt.number(old):>12}", "$muted"),
             (f"{fmt.number(new):>12}", "$foreground"),
@@ -130,26 +133,26 @@ class PlanDialog(Dialog):
         self.plan = plan
 
     @property
-    def _forcing(self) -> bool:
+    def forcing(self) -> bool:
         return bool(self.plan.refusal) and self.plan.overridable
 
     @property
-    def _hopeless(self) -> bool:
-        return bool(self.plan.refusal or self.plan.nothing_to_do) and not self._forcing
+    def hopeless(self) -> bool:
+        return bool(self.plan.refusal or self.plan.nothing_to_do) and not self.forcing
 
     def compose(self) -> ComposeResult:
         plan = self.plan
         protected = bool(plan.type_to_confirm)
         with Vertical(classes="dialog -protected" if protected else "dialog") as box:
             box.border_subtitle = KEYS
-            box.border_title = Content(one_line(plan.title) + (" · PROTECTED" if protected else "")).markup
+            box.border_title = escaped(one_line(plan.title) + (" · PROTECTED" if protected else ""))
             with VerticalScroll(can_focus=False):
-                yield Static(plan_text(plan, arrow=self.app.glyphs["arrow"]))  # type: ignore[attr-defined]
-            if not self._hopeless:
+                yield Static(plan_text(plan, self.app.glyphs))  # type: ignore[attr-defined]
+            if not self.hopeless:
                 if plan.kept_in:
                     words = (
                         "why (needed: it overrides the refusal)"
-                        if self._forcing
+                        if self.forcing
                         else f"why (kept in the {plan.kept_in}; may be empty)"
                     )
                     yield Static(words, classes="label")
@@ -162,9 +165,9 @@ class PlanDialog(Dialog):
                     yield self._entry("typed")
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="keep", compact=True)
-                if not self._hopeless:
-                    label = f"{plan.action} anyway" if self._forcing else plan.action
-                    yield Button(label, id="yes", classes="danger", disabled=protected or self._forcing, compact=True)
+                if not self.hopeless:
+                    label = f"{plan.action} anyway" if self.forcing else plan.action
+                    yield Button(label, id="yes", classes="danger", disabled=protected or self.forcing, compact=True)
 
     def _entry(self, name: str) -> Input:
         entry = Input(id=name)
@@ -172,12 +175,12 @@ class PlanDialog(Dialog):
         return entry
 
     def on_mount(self) -> None:
-        self.query_one("#keep", Button).focus()
+        self.set_focus(self.query_one("#keep", Button))  # at once: keys may have been typed already
 
     @property
     def decision(self) -> Decision:
         """What a person has given up to now."""
-        return Decision(self._given("why"), self._forcing, self._given("typed"))
+        return Decision(self._given("why"), self.forcing, self._given("typed"))
 
     def _given(self, name: str) -> str:
         return next((entry.value.strip() for entry in self.query(f"#{name}").results(Input)), "")
@@ -192,9 +195,13 @@ class PlanDialog(Dialog):
         self.query_one("#yes", Button).disabled = not self.confirmed
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter in a field goes on to what is next, and never does the deed."""
+        """Enter in a field goes on to what is next, behind the name that had to be typed to the answer; it never does
+        the deed."""
         event.stop()
-        self.focus_next()
+        if event.input.id == "typed" and self.confirmed:
+            self.set_focus(self.query_one("#yes", Button))
+        else:
+            self.focus_next()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()

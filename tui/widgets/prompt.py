@@ -5,8 +5,11 @@ from __future__ import annotations
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Label
+
+from ...core.domain.text import one_line
 
 
 class Prompt(Horizontal):
@@ -32,20 +35,24 @@ class Prompt(Horizontal):
         yield entry
 
     purpose = ""
+    asked = ("", "")
+    """What stands before the line, and what stands in it at first."""
 
     @property
     def is_open(self) -> bool:
         return self.has_class("-open")
 
-    def ask(self, purpose: str, value: str = "") -> None:
+    def ask(self, purpose: str, value: str = "", label: str = "") -> None:
+        """Asks for one line; `label` (default: the purpose) stands before it."""
         self.purpose = purpose
-        self.query_one(Label).update(purpose)
+        self.asked = (label or purpose, value)
+        self.query_one(Label).update(Content(one_line(label or purpose)))
         entry = self.query_one(Input)
         self.add_class("-open")
         with entry.prevent(Input.Changed):
             entry.value = value
         entry.cursor_position = len(value)
-        entry.focus()
+        self.screen.set_focus(entry)  # at once: keys may have been typed already
 
     def close(self) -> None:
         self.remove_class("-open")

@@ -8,40 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
+from rich.style import Style
 from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from ...core.domain.frozen import Frozen
 from ...core.domain.text import one_line
-from .pane import Cell, Pane, Span, cells_of, fit, fit_both_ends, scrollbar
+from .pane import Pane, Span, scrollbar
+from .tables.arranging import Arrangement
+from .tables.columns import MEASURED, Column, cell_spans, cut, first_widths, fitted, need_of
 
 Row = TypeVar("Row")
-_MEASURED = 30  # rows from the first on that say how wide the columns have to be
-
-
-class Column(Frozen, Generic[Row]):
-    """`width` cells, plus a share `flex` of what is left over; what flexible columns do not need goes to those that
-    have too few. Not shown while the table is narrower than `from_width`, or `when` returns False.
-    `draw` takes the place of `cell` where what is shown depends on how many cells there are for it. With `both_ends`
-    what does not fit is cut in its middle, not at its end; so is the title."""
-
-    title: str
-    cell: Callable[[Row], Cell]
-    width: int = 8
-    flex: int = 0
-    align: str = "left"
-    sort: Callable[[Row], Any] | None = None
-    from_width: int = 0
-    draw: Callable[[Row, int], Cell] | None = None
-    both_ends: bool = False
-    when: Callable[[], bool] | None = None
+_PAN = 12  # cells that one key moves columns to the side
 
 
 class Table(Pane, Generic[Row]):
     """`key` identifies a row across refreshes, so that the cursor stays on the same thing; `text` is what search and
-    filter look at."""
+    filter look at. With `chooses` a filter may be more than a text: it returns which rows are wanted, or why what was
+    typed cannot be read; then all are shown."""
 
     kind = "table"
 
@@ -66,12 +51,19 @@ class Table(Pane, Generic[Row]):
         *,
         key: Callable[[Row], Hashable],
         text: Callable[[Row], str],
+        chooses: Callable[[str], Callable[[Row], bool] | str] | None = None,
         header: bool = True,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
         super().__init__(title, id=id, classes=classes)
-        self.columns: tuple[Column[Row], ...] = tuple(columns)
+        self._chooses = chooses
+        self._unread = ""
+        self.given: tuple[Column[Row], ...] = tuple(columns)
+        """All columns; `columns` are those that a person wants to see, in their order."""
+        self.columns = self.given
+        self.arrangement = Arrangement()
+        self._left = 0
         self.header = header
         self._key = key
         self._text = text
@@ -98,6 +90,10 @@ class Table(Pane, Generic[Row]):
     def shown(self) -> int:
         return len(self._order)
 
+    def rows_from(self, first: int, count: int) -> list[Row]:
+        """Returns rows as they are shown, from the one at `first` (from 0) on."""
+        return [self._rows[index] for index in self._order[first : first + count]]
+
     @property
     def cursor(self) -> int:
         """Where the cursor is, counted from 0 among the rows that are shown."""
@@ -111,6 +107,16 @@ class Table(Pane, Generic[Row]):
     def current(self) -> Row | None:
         """The row under the cursor."""
         return self._rows[self._order[self._cursor]] if 0 <= self._cursor < len(self._order) else None
+
+    @property
+    def current_key(self) -> Hashable:
+        """What identifies the row under the cursor; None without one."""
+        current = self.current
+        return None if current is None else self._key(current)
+
+    def key_of(self, row: Row) -> Hashable:
+        """Returns what identifies a row."""
+        return self._key(row)
 
     def set_rows(self, rows: Sequence[Row], stamp: object = None) -> None:
         """New data. The cursor stays on the row with the same key, or else at the same place. Nothing is drawn again
@@ -151,11 +157,36 @@ class Table(Pane, Generic[Row]):
                 self.refresh(Region(0, y + offset, width, 1))
 
     def set_columns(self, columns: Sequence[Column[Row]]) -> None:
-        if len(columns) != len(self.columns):
-            self._sort = None
-        self.columns = tuple(columns)
+        self.given = tuple(columns)
+        self._show_arranged()
+
+    def arrange(self, arrangement: Arrangement) -> None:
+        """Shows the columns as a person wants them, and keeps that."""
+        self.arrangement = arrangement
+        self._show_arranged()
+        if self._name_of_table:
+            self.podium.tables.keep(self._name_of_table, arrangement)
+
+    def toggle_wide(self) -> bool:
+        """Makes every column as wide as it needs, or all as wide as the table again; tells which."""
+        self._left = 0
+        self.arrange(self.arrangement.with_wide(not self.arrangement.wide))
+        return self.arrangement.wide
+
+    @property
+    def _name_of_table(self) -> str:
+        """What its arrangement is kept by; empty for one in a dialog, or without titles."""
+        screen = getattr(self.screen, "title_id", "") if self.is_attached else ""
+        return f"{screen}/{self.id}" if screen and self.id and self.header else ""
+
+    def _show_arranged(self) -> None:
+        wanted = self.arrangement
+        self.columns = wanted.arranged(self.given)
+        by = next((at for at, each in enumerate(self.columns) if wanted.sort and each.title == wanted.sort), None)
+        self._sort = None if by is None or self.columns[by].sort is None else (by, wanted.reverse)
+        self._left = 0
         self._widths_cache = None
-        self.refresh()
+        self._resort()
 
     def go_to(self, key: Hashable) -> bool:
         """Put the cursor on the row with that key; whether there is one."""
@@ -163,6 +194,19 @@ class Table(Pane, Generic[Row]):
         self._place(self._cursor)
         self.refresh()
         return found
+
+    def go_to_first(self, matches: Callable[[Row], bool]) -> bool:
+        """Puts the cursor on the first row that matches; tells whether one does."""
+        position = next((at for at, index in enumerate(self._order) if matches(self._rows[index])), None)
+        if position is None:
+            return False
+        self._place(position)
+        self.refresh()
+        return True
+
+    @property
+    def reading(self) -> bool:
+        return super().reading and not self._order
 
     def _seek(self, key: Hashable) -> bool:
         rows, find = self._rows, self._key
@@ -176,14 +220,24 @@ class Table(Pane, Generic[Row]):
         rows = self._rows
         order: Sequence[int] = range(len(rows))
         if self._filter:
-            needle, text = self._filter.lower(), self._text
-            order = [index for index in order if needle in text(rows[index]).lower()]
+            wanted = self._wanted()
+            order = [index for index in order if wanted(rows[index])]
         if self._sort is not None and self._sort[0] < len(self.columns):
             sort = self.columns[self._sort[0]].sort
             if sort is not None:
                 order = sorted(order, key=lambda index: _sortable(sort(rows[index])), reverse=self._sort[1])
         self._order = order
         self._widths_cache = None
+
+    def _wanted(self) -> Callable[[Row], bool]:
+        found = self._chooses(self._filter) if self._chooses is not None else None
+        self._unread = found if isinstance(found, str) else ""
+        if self._unread:
+            return lambda _row: True
+        if found is not None and not isinstance(found, str):
+            return found
+        needle, text = self._filter.lower(), self._text
+        return lambda row: needle in text(row).lower()
 
     # Verbs
 
@@ -197,6 +251,10 @@ class Table(Pane, Generic[Row]):
             "half_down": self._cursor + page,
             "half_up": self._cursor - page,
         }.get(how, self._cursor)
+        if how in ("left", "right") and self.arrangement.wide:
+            self._left = max(
+                0, min(self._left + (_PAN if how == "right" else -_PAN), self._total - self.size.width + 1)
+            )
         self._place(target)
         self.refresh()
 
@@ -257,11 +315,8 @@ class Table(Pane, Generic[Row]):
         self.refresh()
 
     def _say_filter(self) -> None:
-        self.border_subtitle = (
-            f"filter: {self._filter}  {len(self._order)} of {len(self._rows)}".replace("[", r"\[")
-            if self._filter
-            else ""
-        )
+        said = self._unread or f"filter: {self._filter}  {len(self._order)} of {len(self._rows)}"
+        self.border_subtitle = one_line(said).replace("[", r"\[") if self._filter else ""
 
     def clear(self) -> bool:
         had = bool(self._filter or self._pattern)
@@ -286,8 +341,15 @@ class Table(Pane, Generic[Row]):
         )
 
     def _sort_by(self, choice: tuple[int, bool] | None) -> None:
-        current = self.current
         self._sort = choice
+        title, reverse = (self.columns[choice[0]].title, choice[1]) if choice is not None else ("", False)
+        self.arrangement = self.arrangement.sorted_by(title, reverse)
+        if self._name_of_table:
+            self.podium.tables.keep(self._name_of_table, self.arrangement)
+        self._resort()
+
+    def _resort(self) -> None:
+        current = self.current
         self._arrange()
         if current is not None:
             self._seek(self._key(current))
@@ -309,43 +371,24 @@ class Table(Pane, Generic[Row]):
         self._place(self._cursor)
 
     def on_mount(self) -> None:
+        if self._name_of_table:
+            self.arrangement = self.podium.tables.of(self._name_of_table)
+            if self.arrangement != Arrangement():
+                self._show_arranged()
         self._place(self._cursor)
 
     def _columns(self, width: int) -> list[tuple[Column[Row], int]]:
         """The shown columns and their widths in cells. One cell stays between two, and one for the scroll bar."""
         if self._widths_cache is not None and self._widths_cache[0] == width and self._widths_cache[1] is self.columns:
             return self._widths_cache[2]
-        shown = [each for each in self.columns if width >= each.from_width and (each.when is None or each.when())]
-        spare = width - 2 - sum(column.width + 1 for column in shown)
-        flex = sum(column.flex for column in shown)
-        widths: list[tuple[Column[Row], int]] = []
-        for column in shown:
-            extra = spare * column.flex // flex if flex and spare > 0 else 0
-            widths.append((column, column.width + extra))
-        if flex and spare < 0:  # too narrow: the flexible ones give way first
-            over = -spare
-            for index, (column, cells) in enumerate(widths):
-                if column.flex:
-                    give = min(over, max(0, cells - 6))
-                    widths[index] = (column, cells - give)
-                    over -= give
+        wide = self.arrangement.wide
+        widths = first_widths(self.columns, width, wide=wide)
         self._widths_cache = (width, self.columns, widths)  # a cell may ask for the width of its own column
-        widths = list(zip(shown, shared([cells for _, cells in widths], self._needs(widths)), strict=True))
+        rows = self.rows_from(0, MEASURED)
+        titles = [self._title_of(column) if self.header else "" for column, _ in widths]
+        widths = fitted(widths, [need_of(*each, title, rows) for each, title in zip(widths, titles, strict=True)], wide)
         self._widths_cache = (width, self.columns, widths)
         return widths
-
-    def _needs(self, widths: Sequence[tuple[Column[Row], int]]) -> list[tuple[int, bool]]:
-        """Returns for each column how many cells its title and the first rows take, and whether it may give away what
-        it has more. What is drawn to the width of its column takes what it has."""
-        rows = [self._rows[index] for index in self._order[:_MEASURED]]
-        needs: list[tuple[int, bool]] = []
-        for column, cells in widths:
-            if column.draw is not None:
-                needs.append((cells, False))
-                continue
-            title = cells_of(self._title_of(column)) if self.header else 0
-            needs.append((max([title, *(_cells(column.cell(row)) for row in rows)]), bool(column.flex)))
-        return needs
 
     def _title_of(self, column: Column[Row]) -> str:
         title = column.title
@@ -375,47 +418,44 @@ class Table(Pane, Generic[Row]):
         spans = self._drawn[y] = self._row_spans(row, width)
         if self._pattern and self._pattern in self._text(row).lower():
             base = self.palette["match"] if base is None else base + self.palette["underline"]
-        line = self.strip(spans, width - 1, base)
+        line = self._panned(spans, width - 1, base)
         bar = scrollbar(self.glyphs, y, self._body, self._top, len(self._order))
         return Strip.join([line, self.strip([bar], 1)])
 
     def _header_line(self, width: int) -> Strip:
         spans: list[Span] = [(" ", "")]
         for column, cells in self._columns(width):
-            spans.append((self._fitted(self._title_of(column), cells, column) + " ", "head"))
-        return self.strip(spans, width)
+            spans.append((cut(self._title_of(column), cells, column, self.glyphs) + " ", "head"))
+        return self._panned(spans, width)
+
+    @property
+    def _total(self) -> int:
+        """How many cells all columns take."""
+        return 1 + sum(cells + 1 for _, cells in self._columns(self.size.width))
+
+    def _panned(self, spans: Sequence[Span], width: int, base: Style | None = None) -> Strip:
+        """Returns a line, in wide mode from where the columns were moved to; those that are pinned stay."""
+        if not self.arrangement.wide or self._total <= width:
+            return self.strip(spans, width, base)
+        whole = self.strip(spans, self._total, base)
+        fixed = self._fixed
+        moved = whole.crop(fixed + self._left, max(fixed + self._left, self._left + width))
+        return Strip.join([whole.crop(0, fixed), moved]).adjust_cell_length(width, self.palette["ground"])
+
+    @property
+    def _fixed(self) -> int:
+        """How many cells the pinned columns take."""
+        pinned = [cells for _, cells in self._columns(self.size.width)[: self.arrangement.pinned]]
+        return min(1 + sum(cells + 1 for cells in pinned), self.size.width // 2)
 
     def _row_spans(self, row: Row, width: int) -> list[Span]:
         marked = self._key(row) in self.marks
         spans: list[Span] = [(self.glyphs["mark"], "warn!") if marked else (" ", "")]
         for column, cells in self._columns(width):
             cell = column.cell(row) if column.draw is None else column.draw(row, cells)
-            spans += self._cell_spans(cell, cells, column)
+            spans += cell_spans(cell, cells, column, self.glyphs)
             spans.append((" ", ""))
         return spans
-
-    def _cell_spans(self, cell: Cell, cells: int, column: Column[Row]) -> list[Span]:
-        parts = ((cell, ""),) if isinstance(cell, str) else cell
-        if len(parts) == 1:
-            return [(self._fitted(parts[0][0], cells, column), parts[0][1])]
-        spans: list[Span] = []
-        left = cells
-        for text, role in parts:
-            text = one_line(text)
-            if left <= 0:
-                break
-            wanted = cells_of(text)
-            piece = text if wanted <= left else self._fitted(text, left, column)
-            spans.append((piece, role))
-            left -= min(wanted, left)
-        if left > 0:
-            spans.insert(0 if column.align == "right" else len(spans), (" " * left, ""))
-        return spans
-
-    def _fitted(self, text: str, cells: int, column: Column[Row]) -> str:
-        if column.both_ends and cells_of(text) > cells:
-            return fit_both_ends(text, cells, self.glyphs)
-        return fit(text, cells, self.glyphs, column.align)
 
     # Mouse
 
@@ -436,29 +476,13 @@ class Table(Pane, Generic[Row]):
 
     def _click_header(self, x: int) -> None:
         left = 1
+        x += self._left if self.arrangement.wide and x >= self._fixed else 0
         for column, cells in self._columns(self.size.width):
             if left <= x < left + cells and column.sort is not None:
                 index = self.columns.index(column)
                 self._sort_by((index, self._sort == (index, False)))
                 return
             left += cells + 1
-
-
-def shared(widths: Sequence[int], needs: Sequence[tuple[int, bool]]) -> list[int]:
-    """Returns the widths of columns after those that have more cells than they need, and may give, have given them to
-    those that have too few: first to the one that lacks the fewest, so that as many as possible are whole."""
-    cells = list(widths)
-    while True:
-        lacks = {index: need - cells[index] for index, (need, _) in enumerate(needs) if need > cells[index]}
-        gives = {index: cells[index] - need for index, (need, may) in enumerate(needs) if may and need < cells[index]}
-        if not lacks or not gives:
-            return cells
-        cells[min(lacks, key=lacks.__getitem__)] += 1
-        cells[max(gives, key=gives.__getitem__)] -= 1
-
-
-def _cells(cell: Cell) -> int:
-    return cells_of(one_line(cell if isinstance(cell, str) else "".join(text for text, _ in cell)))
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:

@@ -201,7 +201,9 @@ def silence(
     done = cockpit.alerts.silence(subject, seconds=seconds, why=why, environment=environment is not None)
     if output_format is Format.JSON:
         output.document(shapes.silence(done))
-    diagnostics.note(f"{done.subject} is silenced until {local(done.until)}", style="yellow")
+    lasts = max((each.until for each in cockpit.alerts.silences() if each.subject == done.subject), default=done.until)
+    longer = f" already, longer than until {local(done.until)}" if lasts > done.until else ""
+    diagnostics.note(f"{done.subject} is silenced until {local(lasts)}{longer}", style="yellow")
     return diagnostics.DONE
 
 

@@ -30,6 +30,7 @@ _COUNTS = (
     Column("LATE", right=True),
     Column("REPEATED", right=True),
     Column("CONTRADICTORY", right=True),
+    Column("WAITING", right=True),
     Column("UNKNOWN", right=True),
     Column("REFUSED", right=True),
 )
@@ -51,6 +52,7 @@ _DISPUTES = (
     Column("BY"),
 )
 _SHOWN_CHARACTERS = 60
+_WORDS = {"waiting": "waiting for a request"}
 Limit = Annotated[int, typer.Option("-n", "--limit", min=1, max=100_000, help="At most so many, the newest.")]
 
 
@@ -86,7 +88,7 @@ def _counted(status: LabelStatus) -> Sequence[str]:
     found = status.counts
     share = f"{found.matched} ({found.matched / found.requests:.1%})" if found.requests else "0"
     delay = duration(found.delay) if found.delay is not None else ""
-    numbers = (found.late, found.repeated, found.contradictory, found.unknown, found.refused)
+    numbers = (found.late, found.repeated, found.contradictory, found.waiting, found.unknown, found.refused)
     return (status.environment, str(found.requests), share, delay, *map(str, numbers))
 
 
@@ -195,7 +197,8 @@ def import_(
 ) -> int:
     """Add labels from a file: by the id of their request, or by a key that the environment keeps.
 
-    Labels that were there already change nothing. Rows without a label are counted and left out.
+    Labels that were there already change nothing. Rows without a label are counted and left out. A label by key is also
+    that of requests with the key that come later.
 
     \b
     Example:
@@ -214,7 +217,7 @@ def import_(
 
 def _sentence(file: Path, added: AddedLabels) -> str:
     numbers = {word: number for word, number in shapes.added_labels(added).items() if word != "skipped"}
-    words = [f"{number} {word}" for word, number in numbers.items() if number]
+    words = [f"{number} {_WORDS.get(word, word)}" for word, number in numbers.items() if number]
     left = f"; {count(added.skipped, 'row')} without a label left out" if added.skipped else ""
     return (
         f"{clean(file.name)}: {count(sum(numbers.values()), 'label')}{': ' + ', '.join(words) if words else ''}{left}"

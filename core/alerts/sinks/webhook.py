@@ -78,6 +78,8 @@ def post(sink: Sink, path: str, body: bytes, headers: dict[str, str], credential
     if answer.good:
         return
     words = f"sink {sink.name} at {client.name} answered {answer.status}"
+    if 300 <= answer.status < 400:
+        raise Unreachable(f"{words}, a redirect, which nothing follows", hint="name the address that it leads to")
     if answer.status in _FINAL:
         raise Undeliverable(words)
     raise Unreachable(words, hint="look at its address and key in podium.yaml")

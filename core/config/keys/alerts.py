@@ -13,7 +13,7 @@ ALERT = Section(
     (
         Key("monitor", common.name, "monitor whose value it checks", required=True),
         Key("above", AmountOrBand(PSI_BANDS), "fires above this value; of psi also moderate (0.1), significant (0.25)"),
-        Key("below", Amount(), "fires below this value"),
+        Key("below", Amount(sizes=True), "fires below this value"),
         Key("false_alarms", Rate(), "how often it may fire without any change: 1/month; the monitor finds the value"),
         Key("for", Holding(), "measurements in a row, or a time, that it lasts before it fires (1)"),
         Key("keep_firing_for", Duration(), "how long the value has to be back before it is over (0s)"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...domain.gates.checks import DATA_CHECKS, FAIRNESS
 from ..kinds import Choice, Duration, Integer, Number, Share, Size, Text, Throughput
-from ..patterns import bad_schema_file, bad_table
+from ..patterns import bad_model, bad_schema_file, bad_table
 from ..sections import Key, ListOf, MapOf, Option, Section
 from . import common
 
@@ -138,6 +138,7 @@ DATA_STEP: tuple[Key, ...] = (
     Key("data", Text(check=bad_table, templated=True), "table that is checked", required=True),
     Key("checks", _KINDS_OF_DATA, "what is checked of it: schema, missing, ranges, …", required=True),
     Key("target", Text(), "column with the truth, for leakage (none)"),
+    Key("model", Text(templated=True, check=bad_model), "registered model whose champion's datasets are meant"),
     *_COMPARED,
 )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...domain.watching import CANARY_SIGNALS
 from ..kinds import Amount, Choice, Duration, Flag, Integer, Number, PluginName, Secret, Share, Size, Text
-from ..patterns import bad_local
+from ..patterns import bad_local, bad_model
 from ..sections import NAME, Chosen, Either, Key, ListOf, MapOf, Option, Section
 from . import common
 from .access import ACCESS
@@ -66,6 +68,17 @@ STRATEGY = Either(
                                         Flag(),
                                         "a version that the analysis takes back is quarantined (true)",
                                     ),
+                                    Key(
+                                        "on_fail",
+                                        Choice(("abort", "ask")),
+                                        "abort takes a version back that fails; ask keeps its share and asks a person"
+                                        " (abort)",
+                                    ),
+                                    Key(
+                                        "answer_within",
+                                        Duration(low=0.1),
+                                        "how long a person has for the answer; then it is taken back (1h)",
+                                    ),
                                     _DRAIN,
                                 ),
                             ),
@@ -90,6 +103,7 @@ REQUEST = Section(
     "request",
     (
         Key("body", Size(low=1 << 10, high=1 << 30), "the largest that is taken (16m)"),
+        Key("values", Integer(1_000, 1_000_000_000), "cells, array elements and members that it may have (1000000)"),
         Key("headers", Duration(low=0.1, high=600.0), "how long its headers may take to arrive (10s)"),
         Key("arrival", Duration(low=0.1, high=3600.0), "how long the rest of it may take to arrive (30s)"),
         Key("prediction", Duration(low=0.1, high=3600.0), "how long its answer may take (60s)"),
@@ -109,17 +123,49 @@ FEEDBACK = Section(
     ),
 )
 
+# An output of `infra:` is filled in once it is known.
+_host = replace(common.host, outputs=True)
+
+_HOST = Section(
+    "host",
+    (
+        Key("engine", _host, "engine of the host, as in `host`", required=True),
+        Key(
+            "address",
+            Text(pattern=r"[0-9A-Za-z.:-]+", what="an address"),
+            "name or address by which the other hosts reach it (the machine of `engine`)",
+        ),
+    ),
+)
+
+HOSTS: tuple[Key, ...] = (
+    Key(
+        "hosts", ListOf(Either(_host, _HOST), least=1), "engines of the machines that serve it together (that of host)"
+    ),
+    Key("trusted_network", Flag(), "hosts talk to each other without TLS (false)"),
+    Key("peer_port", Integer(1, 65535), "port at which hosts take each other's requests (port + 1000)"),
+    Key("replace", Duration(low=1.0), "replicas of a host that is away for so long are started elsewhere (never)"),
+    Key("lease", Duration(low=10.0, high=3600.0), "how long a host answers after the agent last reached it (30s)"),
+    Key("stale", Choice(("refuse", "serve")), "what a host answers after that: 503, or as before (refuse)"),
+)
+
 ENVIRONMENT = Section(
     "environment",
     (
+        Key("model", Text(check=bad_model), "registered model whose versions it serves (that of mlflow.model)"),
         Key(
             "driver",
             PluginName("drivers"),
             "process, docker, or one that another package brings (process)",
         ),
         Key("port", Integer(1, 65535), "port that answers requests (5100)"),
-        Key("bind", Text(pattern=r"[0-9A-Za-z.:-]+", what="an address"), "address to listen on (127.0.0.1)"),
-        Key("host", common.host, "engine whose machine serves it: unix://, tcp:// or ssh:// (that of docker.host)"),
+        Key(
+            "bind",
+            Text(pattern=r"[0-9A-Za-z.:-]+", what="an address", outputs=True),
+            "address to listen on; localhost: those of IPv4 and IPv6 (127.0.0.1)",
+        ),
+        Key("host", _host, "engine whose machine serves it: unix://, tcp:// or ssh:// (that of docker.host)"),
+        *HOSTS,
         *ACCESS,
         Key(
             "proxy",
@@ -129,6 +175,11 @@ ENVIRONMENT = Section(
         Key("proxy_image", Text(pattern=IMAGE, what="an image's name"), "image of HAProxy's container (haproxy:2.8)"),
         Key("cpus", common.cpus, "CPUs that one replica may use (all)"),
         Key("memory", common.memory, "memory that one replica may use: 512m, 4g (all)"),
+        Key(
+            "verify",
+            Choice(("required", "off")),
+            "required: a version is served only if an allowed signer (evidence.signers) has signed it (off)",
+        ),
         Key("replicas", Integer(1, 256), "copies of the model (1)"),
         Key("protected", Flag(), "changes have to be confirmed by typing its name (false)"),
         Key("keep", Integer(0, 50), "earlier versions that stay warm for a rollback (1)"),

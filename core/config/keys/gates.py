@@ -49,6 +49,10 @@ CHECK = Chosen(
                         "columns; the check is repeated for each of their values",
                     ),
                     Key("min_rows", Integer(low=1), "slices with fewer rows are left out (1)"),
+                    Key(
+                        "cpus", common.cpus, "CPUs that a function of your own may use, and its libraries' threads (1)"
+                    ),
+                    Key("memory", common.memory, "memory that a function of your own may use: 512m, 4g (all)"),
                 ),
             ),
         ),

@@ -1,12 +1,28 @@
-"""The keys of `docker`, `git` and `mlflow` in podium.yaml: what Podium talks to."""
+"""The keys of `docker`, `ray`, `git` and `mlflow` in podium.yaml: what Podium talks to."""
 
 from __future__ import annotations
 
 from ..kinds import Duration, Flag, PluginName, Secret, Text
 from ..patterns import bad_local, bad_model, bad_path, bad_remote
-from ..sections import Key, Section
+from ..sections import Key, MapOf, Plain, Section
 from . import common
 from .common import IMAGE
+
+RUNTIME_ENV = MapOf(Plain(), "key", r"[a-z_]+")
+RAY = Section(
+    "ray",
+    (
+        Key(
+            "address",
+            Text(pattern=r"https?://\S+", what="an address such as http://head:8265"),
+            "dashboard of the cluster for steps with `executor: ray`",
+            required=True,
+        ),
+        Key("shared", Flag(), "its nodes have the project's directory at the same path: nothing is sent (false)"),
+        Key("trusted", Flag(), "nobody else reaches it, so that secrets may be part of jobs (false)"),
+        Key("runtime_env", RUNTIME_ENV, "what it installs for each job, as Ray has it: pip, uv, conda, env_vars"),
+    ),
+)
 
 DOCKER = Section(
     "docker",
@@ -94,6 +110,11 @@ MLFLOW = Section(
             "tracking_uri",
             Text(),
             "tracking store: an http(s) server or a local database (sqlite:///.podium/mlflow.db)",
+        ),
+        Key(
+            "registry_uri",
+            Text(),
+            "where models and their versions are, where that is another store than the runs' (that of tracking_uri)",
         ),
         Key("experiment", Text(), "MLflow experiment (the project's name)"),
         Key(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...domain.watching import MONITOR_SIGNALS
 from ..kinds import Choice, Duration, Integer, RowsOrTime, Text
-from ..patterns import bad_path
+from ..patterns import bad_path, bad_table
 from ..sections import Chosen, Either, Key, ListOf, Option, Section
 from . import common
 
@@ -25,7 +25,7 @@ _COLUMNS = Key("columns", ListOf(Text(), single=True), "columns that are looked 
 _REFERENCE = Key(
     "reference",
     Either(
-        Text(check=bad_path),
+        Text(check=bad_table),
         Chosen(
             "reference",
             (
@@ -64,7 +64,7 @@ _REFERENCE = Key(
             ),
         ),
     ),
-    "rows to compare with: a table, or {gate: NAME}, {first: N}, {same: weekday}",
+    "rows to compare with: a table, dataset:NAME, or {gate: NAME}, {first: N}, {same: weekday}",
     required=True,
 )
 
@@ -139,6 +139,16 @@ MONITOR = Chosen(
             Key("column", Text(), "the column whose latest time counts (the file's own time)"),
             _EVERY,
             word="data",
+        ),
+        Option(
+            "infra",
+            Section(
+                "monitor.infra",
+                (
+                    Key("infra", common.name, "infrastructure: how many resources have drifted", required=True),
+                    Key("every", Duration(low=60.0), "time between two looks (1h)"),
+                ),
+            ),
         ),
     ),
 )

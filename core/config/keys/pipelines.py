@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ... import plugins
 from ...domain.monitoring import LOOP_MODES
-from ..kinds import Choice, Duration, Flag, Integer, PluginName, Share, Text, Value
+from ..kinds import Choice, Duration, Flag, Integer, Number, PluginName, Share, Text, Value
 from ..patterns import bad_model, bad_schedule
 from ..sections import VARIABLE_NAME, Chosen, Either, Key, ListOf, MapOf, Option, Plain, Section
 from . import common
 from .checks import DATA_STEP
 from .common import ACCOUNT, GOALS, IMAGE
+from .hosts import RUNTIME_ENV
 
 ON_ALERT = Section(
     "on_alert",
@@ -109,7 +110,7 @@ _RUN: tuple[Key, ...] = (
     Key(
         "executor",
         PluginName("executors"),
-        "where it runs: process, docker (with `image` or `build`), or one that another package brings (process)",
+        "where it runs: process, docker (with `image` or `build`), ray, or one that another package brings (process)",
     ),
     Key(
         "image",
@@ -119,12 +120,31 @@ _RUN: tuple[Key, ...] = (
     Key("build", common.path, "directory with a Dockerfile: the container's image is built from it"),
     Key("cpus", common.cpus, "CPUs that the command may use, and numeric libraries' threads (all)"),
     Key("memory", common.memory, "memory that the command may use: 512m, 4g (all)"),
+    Key(
+        "gpus",
+        ListOf(Text(pattern=r"[0-9A-Za-z][0-9A-Za-z:/-]*", what="a GPU"), single=True),
+        "GPUs that the command sees, by number or id; any: a free one; none: no GPU (all, and none in a container)",
+    ),
+    Key(
+        "resources", MapOf(Number(0.0, 1e9), "resource", r"[A-Za-z0-9_.:-]{1,63}"), "what else it needs of Ray's nodes"
+    ),
+    Key("runtime_env", RUNTIME_ENV, "what Ray installs for it, besides that of `ray`: pip, uv, conda, env_vars"),
     Key("network", Flag(), "false: the container reaches no network (true)"),
 )
 
 _USES = Key("uses", Text(), "built-in step", required=True)
 _ENVIRONMENT = Key("environment", common.reference, "environment to work on", required=True)
+_MODEL = Key("model", Text(templated=True, check=bad_model), "registered model (the one that an earlier step reported)")
 _VERSION = Key("version", common.version, "model version (the one that an earlier step reported)")
+
+_INFRA = (
+    Key("infra", common.reference, "infrastructure of `infra:` to work on", required=True),
+    Key(
+        "action",
+        Choice(("plan", "apply", "drift")),
+        "plan it, apply the plan of an earlier step, or look for drift (apply: alone, it plans, and asks nobody)",
+    ),
+)
 
 BUILTINS: dict[str, tuple[Key, ...]] = {
     "register": (
@@ -133,7 +153,7 @@ BUILTINS: dict[str, tuple[Key, ...]] = {
         Key("model", Text(templated=True, check=bad_model), "registered model (that of the project)"),
         _VERSION,
     ),
-    "gate": (Key("gate", common.reference, "gate to check the version with", required=True), _VERSION),
+    "gate": (Key("gate", common.reference, "gate to check the version with", required=True), _MODEL, _VERSION),
     "data-check": DATA_STEP,
     "deploy": (_ENVIRONMENT, _VERSION),
     "promote": (
@@ -163,11 +183,25 @@ BUILTINS: dict[str, tuple[Key, ...]] = {
         Key("add_to", common.path, "Parquet file of the project's own rows, which stand before them in `output`"),
         Key("at_least", Integer(low=1, templated=True), "fewer rows fail the step (1)"),
     ),
+    "score": (
+        Key("input", common.path, "Parquet or CSV file, or directory of them, whose rows are predicted", required=True),
+        Key("output", common.path, "directory for the predictions", required=True),
+        Key("environment", common.reference, "environment whose version predicts"),
+        _MODEL,
+        Key("version", common.version, "model version (the one that an earlier step reported, else the champion)"),
+        Key("parallel", Integer(low=1, high=1024), "how many parts are predicted at once (as many as there are CPUs)"),
+        Key("keep", common.columns, "columns of the input to write beside the predictions (all)"),
+        Key("part_rows", Integer(low=1), "rows of one part (a 64th of the file, at least 16384)"),
+    ),
+    "terraform": _INFRA,
+    "cloudformation": _INFRA,
     "image": (
         Key("base", Text(templated=True), "image to build on"),
         Key("push", Text(templated=True), "registry to push to"),
+        _MODEL,
         _VERSION,
     ),
+    "sign": (_MODEL, _VERSION),
 }
 
 

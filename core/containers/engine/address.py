@@ -4,12 +4,12 @@ nothing heavy."""
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from ...domain.frozen import Frozen
 from ...domain.project import Environment, Project
 from ...errors import UsageError
+from ...identity.account import expanded
 
 LOCAL_SOCKET = "/var/run/docker.sock"
 _PORTS = {"ssh": 22, "tcp": 2376}
@@ -83,13 +83,22 @@ def of_project(project: Project) -> Address:
 
 
 def of_environment(project: Project, environment: Environment) -> Address:
-    """Returns the engine that serves an environment: its own, else the project's."""
-    if not environment.host:
-        return of_project(project)
-    return parse(environment.host, tls=_tls(project, environment.tls or project.docker.tls))
+    """Returns the engine that serves an environment: its own, that of its first host, else the project's."""
+    return next(iter(all_of(project, environment).values()))
+
+
+def all_of(project: Project, environment: Environment) -> dict[str, Address]:
+    """Returns the engines that serve an environment, by the names of its hosts; by an empty name where it has one."""
+    message, hint = environment.why_not_usable()
+    if message:
+        raise UsageError(message, hint=hint)
+    tls = _tls(project, environment.tls or project.docker.tls)
+    if environment.hosts:
+        return {each.name: parse(each.engine, tls=tls) for each in environment.hosts}
+    return {"": parse(environment.host, tls=tls) if environment.host else of_project(project)}
 
 
 def _tls(project: Project, written: str) -> str:
     if written:
-        return str(project.home / Path(written).expanduser())
+        return str(project.home / expanded(written))
     return os.environ.get("DOCKER_CERT_PATH", "") if os.environ.get("DOCKER_TLS_VERIFY") else ""

@@ -15,9 +15,9 @@ _SHELL = ["/bin/sh", "-c", "if command -v bash >/dev/null 2>&1; then exec bash; 
 
 
 class ExecShell:
-    """Implements `ShellSession` of core/domain/shells.py, and closes the engine at its end. Raises NotFound if there
-    is no such container, Refused if it is not running. `env` is added to the container's environment for this shell
-    alone; the engine does not keep it."""
+    """Implements `ShellSession` of core/domain/engines/shells.py, and closes the engine at its end. Raises NotFound if
+    there is no such container, Refused if it is not running. `env` is added to the container's environment for this
+    shell alone; the engine does not keep it."""
 
     def __init__(
         self,

@@ -72,7 +72,7 @@ def transfer(source: Engine, target: Engine, image_id: str, *, say: Say) -> None
     with target.doing("writing the image"), target.unhurried():
         api = target.api
         answer = api._post(
-            api._url("/images/load"), data=_told(_read(source, image_id), total, say), params={"quiet": True}
+            api._url("/images/load"), data=_told(read(source, image_id), total, say), params={"quiet": True}
         )
         api._raise_for_status(answer)
     if inspect(target, image_id) is None:
@@ -83,7 +83,7 @@ def transfer(source: Engine, target: Engine, image_id: str, *, say: Say) -> None
     say(f"sent in {time.monotonic() - started:.1f} s")
 
 
-def _read(source: Engine, image_id: str) -> Iterator[bytes]:
+def read(source: Engine, image_id: str) -> Iterator[bytes]:
     """Yields the image as a tar in pieces. The engine writes all of it to its disk before it sends the first piece,
     and the docker package has no time-out for the next one."""
     with source.doing("reading the image"), source.unhurried():

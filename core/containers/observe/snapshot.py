@@ -35,10 +35,11 @@ def take(
     before: EngineSnapshot | None = None,
     *,
     dirty: Collection[str] | None = None,
+    host: str = "",
 ) -> EngineSnapshot:
-    """Takes a snapshot. `before` is the previous one, and `dirty` holds the ids of containers with an event since
-    then; those, and the ones that differ in the list, are inspected. Without `dirty` every container is inspected.
-    Raises the errors of the engine."""
+    """Takes a snapshot of the environment's engine, or of that of one of its hosts. `before` is the previous one, and
+    `dirty` holds the ids of containers with an event since then; those, and the ones that differ in the list, are
+    inspected. Without `dirty` every container is inspected. Raises the errors of the engine."""
     now = time.time()
     known = {each.id: each for each in before.containers} if before is not None else {}
     found: list[Container] = []
@@ -48,13 +49,23 @@ def take(
             found.append(old)
             continue
         try:
-            fresh = describe(engine.inspect(str(entry["Id"])), environment.name, now)
+            fresh = replace(describe(engine.inspect(str(entry["Id"])), environment.name, now), host=host)
         except NotFound:
             continue
         found.append(old if old is not None and replace(fresh, seen=old.seen) == old else fresh)
     return EngineSnapshot(
         environment.name, str(engine.address), now, tuple(sorted(found, key=lambda each: (each.role, each.name)))
     )
+
+
+def merged(before: EngineSnapshot | None, fresh: Mapping[str, EngineSnapshot], address: str) -> EngineSnapshot:
+    """Returns one snapshot of several hosts: those that were asked as they are now, the others as they were before.
+    `address` is what it calls their engines."""
+    old = [each for each in before.containers if each.host not in fresh] if before is not None else []
+    new = [each for one in fresh.values() for each in one.containers]
+    last = max(fresh.values(), key=lambda one: one.at)
+    ordered = sorted([*old, *new], key=lambda each: (each.role, each.name, each.host))
+    return EngineSnapshot(last.environment, address, last.at, tuple(ordered))
 
 
 def _same(old: Container, entry: Mapping[str, Any]) -> bool:

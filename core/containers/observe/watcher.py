@@ -14,7 +14,7 @@ from typing import Protocol
 from ...domain.containers import EngineSnapshot
 from ...domain.project import Environment, Project
 from ...errors import PodiumError
-from ..engine.address import of_environment
+from ..engine.address import all_of
 from ..engine.client import Engine
 from ..engine.connections import shared
 from .events import Events
@@ -39,9 +39,10 @@ class Companion(Protocol):
 
 
 class Watch:
-    """Watches one environment. `put` is called in this thread with every snapshot that differs from the one before,
-    and with the first one after each connection. An engine that stops answering also gives a snapshot: the last one
-    with a message. `say` gets one line when the engine stops answering and one when it answers again."""
+    """Watches one environment, or what one of its hosts has of it. `put` is called in this thread with every
+    snapshot that differs from the one before, and with the first one after each connection. An engine that stops
+    answering also gives a snapshot: the last one with a message. `say` gets one line when the engine stops
+    answering and one when it answers again."""
 
     def __init__(
         self,
@@ -52,8 +53,9 @@ class Watch:
         say: Say = lambda _: None,
         companions: Collection[Callable[[Engine], Companion]] = (),
         before: EngineSnapshot | None = None,
+        host: str = "",
     ) -> None:
-        self.project, self.environment = project, environment
+        self.project, self.environment, self.host = project, environment, host
         self._put, self._say, self._makers = put, say, tuple(companions)
         self._snapshot = before
         self._trouble: str = ""
@@ -99,20 +101,21 @@ class Watch:
         """Follows the engine until the connection ends. Raises if it cannot be opened, or if the engine no longer
         answers."""
         with contextlib.ExitStack() as closing:
-            engine = shared(of_environment(self.project, self.environment), timeout=TIMEOUT)
+            engine = shared(all_of(self.project, self.environment)[self.host], timeout=TIMEOUT)
             events = closing.enter_context(Events(engine, self.project, self.environment))
             with self._lock:
                 self._events = events
             companions = [make(engine) for make in self._makers]
             for companion in companions:
                 closing.callback(companion.close)
-            self._here(take(engine, self.project, self.environment), companions, first=True)
+            self._here(take(engine, self.project, self.environment, host=self.host), companions, first=True)
             while not self._stop.is_set():
                 assert self._snapshot is not None
                 dirty = events.wait(SANITY_INTERVAL, {each.id for each in self._snapshot.containers})
                 if dirty is None or self._stop.is_set():
                     return
-                self._here(take(engine, self.project, self.environment, self._snapshot, dirty=dirty), companions)
+                found = take(engine, self.project, self.environment, self._snapshot, dirty=dirty, host=self.host)
+                self._here(found, companions)
 
     def _here(self, snapshot: EngineSnapshot, companions: Collection[Companion], *, first: bool = False) -> None:
         self._connected = True

@@ -25,6 +25,7 @@ PROGRAM = Path(__file__).with_name("program.py")
 # Added to a request's own time-out for the way there and back.
 _ROUND_TRIP_TIMEOUT = 5.0
 _MAX_BODY_BYTES = 8 << 20
+_TIMED_OUT = "timed out"  # as Python calls a socket's time-out, on the other side
 _MAX_LINE_BYTES = 24 << 20
 
 
@@ -94,6 +95,10 @@ class Relay:
         answer = self._call({"do": "socket", "socket": path, "command": command, "timeout": timeout}, timeout)
         return base64.b64decode(answer["body"]).decode("utf-8", "replace")
 
+    def write(self, path: str, text: str, *, timeout: float = 1.0) -> None:
+        """Replaces the small file `path` that the relay can write. Raises OSError if it cannot."""
+        self._call({"do": "file", "file": path, "text": text}, timeout)
+
     def _call(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
         # An idle connection may have ended unnoticed, which shows only on use; a second attempt reopens it.
         for last in (False, True):
@@ -104,6 +109,8 @@ class Relay:
                 if fresh or last:
                     raise
                 continue
+            if answer.get("error") == _TIMED_OUT:
+                raise TimeoutError(_TIMED_OUT)
             if "error" in answer:
                 raise OSError(clean(str(answer["error"]))[:300])
             return answer

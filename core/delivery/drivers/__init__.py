@@ -3,10 +3,11 @@ points of `podium.drivers` (`core/plugins.py` finds them all)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from ... import plugins
 from ...domain.delivery import Replica
@@ -15,10 +16,14 @@ from ...domain.project import Environment, Project
 
 if TYPE_CHECKING:
     from ...journal import Journal
+    from ..proxy.haproxy import ProxyLayout
+    from ..proxy.mesh import Mesh
     from ..proxy.proxy import Proxy
     from ..proxy.transport import Transport
 
 Say = Callable[[str], None]
+# Where an environment that listens there is asked.
+ASKED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}  # noqa: S104 - compared, not bound
 
 
 class DriverContext(Frozen):
@@ -36,6 +41,8 @@ class DriverContext(Frozen):
     """Logs a line about anything that takes a while."""
     patience: float = 0.0
     """Seconds that a change waits for an engine that does not answer; 0 for callers that only read."""
+    model: str = ""
+    """The registered model whose versions are served."""
 
 
 class ReplicaSpec(Frozen):
@@ -67,6 +74,9 @@ class ReplicaSpec(Frozen):
     """Finds the replica again if the process that started it died before the journal had its row."""
     slot: str = ""
     """The replica's name in the proxy."""
+    address: str = ""
+    """The address that the replica's row had before; empty for a new replica, and for one that has to go to another
+    host."""
     container: str = ""
     """The container that the replica's row had before; empty for a new replica."""
     dirty: bool = False
@@ -79,6 +89,8 @@ class ReplicaSpec(Frozen):
     """True for a shadow of a replay, which gets no traffic."""
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     """Variables that are added to the replica's environment."""
+    images: frozenset[str] | None = None
+    """SHA-256 of the images that it may be started from, in hexadecimal; None where any image will do."""
 
 
 class StartedReplica(Frozen):
@@ -105,6 +117,37 @@ class StartedReplica(Frozen):
     @property
     def words(self) -> str:
         return f"container {self.container[:12]}, {self.address}" if self.container else f"pid {self.pid}"
+
+
+class AbsentHost(Frozen):
+    """A host that does not answer."""
+
+    why: str
+    """In words."""
+    since: float
+    """Seconds since the epoch."""
+
+
+class OneHost:
+    """What a driver says that has one host."""
+
+    setting: DriverContext
+
+    def mesh(self) -> Mesh | None:
+        return None
+
+    def absent(self) -> Mapping[str, AbsentHost]:
+        return {}
+
+    def tend(self, rows: Sequence[Replica], layout: Callable[[], ProxyLayout]) -> list[str]:
+        return []
+
+    def renew(self, layout: ProxyLayout) -> None:
+        return None
+
+    def doors(self) -> Sequence[str]:
+        bind = self.setting.environment.bind
+        return (ASKED.get(bind, bind),)
 
 
 class OwnedNames(Frozen):
@@ -134,6 +177,32 @@ class Driver(Protocol):
 
     @property
     def transport(self) -> Transport: ...
+
+    # Several hosts (`OneHost` has what drivers with one say)
+
+    def mesh(self) -> Mesh | None:
+        """Returns how the proxies of several hosts reach each other; None for one host."""
+        ...
+
+    def absent(self) -> Mapping[str, AbsentHost]:
+        """Returns the hosts that do not answer, by name: nothing is known of what they run."""
+        ...
+
+    def tend(self, rows: Sequence[Replica], layout: Callable[[], ProxyLayout]) -> list[str]:
+        """Brings hosts that answer again to what should be before they get traffic, and renews the leases of the
+        others' proxies; the caller holds the environment. Returns what was done, in words."""
+        ...
+
+    def renew(self, layout: ProxyLayout) -> None:
+        """Renews the leases of the proxies that give traffic to nothing from which the layout takes it."""
+        ...
+
+    def doors(self) -> Sequence[str]:
+        """Returns the addresses at which Podium itself asks the environment, for the transport: one of each host that
+        answers."""
+        ...
+
+    # Before a change
 
     def prepare(self, version: int) -> None:
         """Does what takes long and changes nothing that serves, such as building an image; called before the
@@ -224,6 +293,17 @@ class Driver(Protocol):
     def url(self) -> str:
         """Returns the URL of the environment for clients."""
         ...
+
+
+def absent_key(environment: str) -> str:
+    """Returns under which key of the journal's values the hosts of an environment are that do not answer."""
+    return f"absent hosts {environment}"
+
+
+def noted_absent(journal: Journal, environment: str) -> dict[str, AbsentHost]:
+    """Returns the hosts that were last seen not to answer."""
+    found: dict[str, Any] = json.loads(journal.values.get(absent_key(environment)) or "{}")
+    return {name: AbsentHost(str(why), float(since)) for name, (why, since) in found.items()}
 
 
 def load(name: str, setting: DriverContext) -> Driver:

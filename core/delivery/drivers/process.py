@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from ... import control_groups
@@ -15,11 +16,11 @@ from ...domain.delivery import Replica
 from ...domain.project import Environment
 from ...identity.processes import alive
 from ..host import daemon
-from ..host.paths import private
+from ..host.paths import private, replica_socket
 from ..host.ports import kept_port, let_go, reserve_soon
 from ..proxy.proxy import Proxy, of_process
 from ..proxy.transport import DirectTransport, Transport
-from . import DriverContext, OwnedNames, ReplicaSpec, StartedReplica
+from . import DriverContext, OneHost, OwnedNames, ReplicaSpec, StartedReplica
 
 _INHERITED_VARIABLES = (
     "PATH",
@@ -45,6 +46,8 @@ def _bounds(environment: Environment) -> list[str]:
     return [
         "--max-body",
         str(bounds.body),
+        "--max-values",
+        str(bounds.values),
         "--arrival",
         f"{bounds.arrival:g}",
         "--timeout",
@@ -52,12 +55,18 @@ def _bounds(environment: Environment) -> list[str]:
     ]
 
 
+def _address(command: Sequence[str]) -> str:
+    """Returns where a replica with this command line listens."""
+    words = dict(pairwise(command))
+    return words.get("--unix", _HOST)
+
+
 def _batch_options(environment: Environment) -> list[str]:
     batch = environment.batch
     return ["--batch-max", str(batch.max), "--batch-wait", str(batch.wait)] if batch is not None else []
 
 
-class ProcessDriver:
+class ProcessDriver(OneHost):
     """Implements Driver with processes of this machine."""
 
     def __init__(self, setting: DriverContext) -> None:
@@ -78,7 +87,7 @@ class ProcessDriver:
 
     def port(self, wanted: int, taken: Collection[int]) -> int:
         """Returns a free port and reserves it, so that no other search for a free port finds it while the replica
-        lives."""
+        lives. A replica on a Unix socket listens on none: its captures are named by the number."""
         port, kept = self._again(wanted) or kept_port(taken)
         self._kept_ports[port] = kept
         return port
@@ -89,15 +98,15 @@ class ProcessDriver:
         return (port, kept) if kept is not None else None
 
     def command(self, spec: ReplicaSpec) -> list[str]:
-        """Returns the command line of a replica."""
+        """Returns the command line of a replica. One that names no `--unix` listens on the spec's port."""
         return [
             sys.executable,
             "-m",
             _SERVER,
             "--model",
             str(spec.files),
-            "--host",
-            _HOST,
+            "--unix",
+            str(replica_socket(self.setting.directory, spec.slot or spec.id)),
             "--port",
             str(spec.port),
             "--model-name",
@@ -138,14 +147,15 @@ class ProcessDriver:
         kept = self._kept_ports.pop(spec.port, None)
         try:
             inherit = [kept.fileno()] if kept is not None else []
-            pid, started = self._forked(spec, env, inherit) or daemon.start(
-                self.command(spec), log=spec.log, cwd=spec.log.parent, env=env, inherit=inherit
+            command = self.command(spec)
+            pid, started = self._forked(spec, command, env, inherit) or daemon.start(
+                command, log=spec.log, cwd=spec.log.parent, env=env, inherit=inherit
             )
         finally:
             if kept is not None:
                 kept.close()
         self._limit(spec.id, pid)
-        return StartedReplica(_HOST, pid, started)
+        return StartedReplica(_address(command), pid, started)
 
     def _limit(self, replica: str, pid: int) -> None:
         """Limits what it may use, where that is possible; says once where it is not."""
@@ -164,9 +174,11 @@ class ProcessDriver:
     def _group(self, replica: Replica) -> control_groups.ControlGroup | None:
         return control_groups.of(_GROUPS, self.setting.project.home, replica.id)
 
-    def _forked(self, spec: ReplicaSpec, env: Mapping[str, str], inherit: Sequence[int]) -> tuple[int, float] | None:
+    def _forked(
+        self, spec: ReplicaSpec, command: Sequence[str], env: Mapping[str, str], inherit: Sequence[int]
+    ) -> tuple[int, float] | None:
         """Starts the replica as a child of the preloading server; returns None if that is not to be had."""
-        program, *words = self.command(spec)
+        program, *words = command
         if program != sys.executable or words[:2] != ["-m", _SERVER]:
             return None
         # Late: whoever asks for a status needs a driver, and starts nothing.
@@ -191,6 +203,8 @@ class ProcessDriver:
     def stop(self, replica: Replica, *, grace: float) -> None:
         if replica.pid is not None and replica.pid_started is not None:
             daemon.stop(replica.pid, replica.pid_started, grace=grace)
+        if replica.socket:
+            Path(replica.socket).unlink(missing_ok=True)
         group = self._group(replica)
         if group is not None:
             group.remove()

@@ -21,6 +21,7 @@ from ...domain.access.clients import Tls
 from ...domain.frozen import Frozen
 from ...domain.text import one_line
 from ...errors import MissingExtra
+from ...identity.account import expanded
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -107,7 +108,7 @@ class _Unusable(Exception):
 
 
 def _place(home: Path, file: str) -> Path:
-    return home / Path(file).expanduser()
+    return home / expanded(file)
 
 
 def _signature(path: Path) -> tuple[int, ...]:

@@ -12,4 +12,4 @@ def elsewhere(project: Project, environment: Environment) -> bool:
         return False
     from ...containers.engine.address import of_environment
 
-    return not of_environment(project, environment).local
+    return bool(environment.hosts) or not of_environment(project, environment).local

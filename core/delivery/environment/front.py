@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...domain.access.clients import Auth, Tls, is_loopback
+from ...domain.engines.places import split
+from ...domain.frozen import Frozen
 from ...domain.project import Environment, Project
 from ...domain.repair import Difference, DifferenceKind, Severity
 from ...errors import Problem, UsageError
@@ -18,6 +20,9 @@ from . import certificate
 if TYPE_CHECKING:
     from .runtime import EnvironmentRuntime
 
+# Connections from one address where podium.yaml has no `limits.connections`: a quarter of what an instance of the proxy
+# holds. On the loopback address all clients are one, and none could be told from the others.
+MAX_CONNECTIONS = 1000
 _HINT = "name files that this account may read: the certificate with its intermediates, and its key"
 
 
@@ -38,6 +43,7 @@ def front_of(project: Project, journal: Journal, environment: Environment) -> Fr
         tokens={each.digest.upper(): each.words for each in journal.tokens.of(environment.name)} if guards else {},
         rate=environment.limits.rate,
         connections=environment.limits.connections,
+        ceiling=None if is_loopback(environment.bind) else MAX_CONNECTIONS,
     )
 
 
@@ -64,8 +70,9 @@ def _authorities(project: Project, environment: Environment, file: str) -> str:
 
 
 def _kept(project: Project, environment: Environment, name: str) -> str:
-    path: Path = environment_dir(project, environment.name) / name
-    return path.read_text() if path.exists() else ""
+    directory: Path = environment_dir(project, environment.name)
+    places = [directory, *sorted(directory.glob("hosts/*"))]  # several hosts have the same
+    return next((path.read_text() for place in places if (path := place / name).exists()), "")
 
 
 def wrong(project: Project, environment: Environment) -> list[tuple[str, str]]:
@@ -115,9 +122,27 @@ def give_tokens(runtime: EnvironmentRuntime) -> bool:
     return runtime.proxy.asks(front)
 
 
-def own_ways(runtime: EnvironmentRuntime) -> list[str]:
-    """Returns the Unix sockets of the proxy by which Podium itself asks the replicas, past TLS, tokens and limits of
-    clients; empty where the port has none of these."""
-    if runtime.traffic.layout().front.plain:
-        return []
-    return [str(path) for path in runtime.proxy.own_sockets()]
+class Door(Frozen):
+    """Where Podium itself asks the replicas, past TLS, tokens, limits and leases of clients: the `unix` socket of an
+    instance of the proxy, or, where that is empty, the environment's port."""
+
+    address: str
+    unix: str = ""
+
+    @property
+    def host(self) -> str:
+        """Returns the host that is asked, where there are several."""
+        return split(self.address)[0]
+
+
+def own_ways(runtime: EnvironmentRuntime) -> list[Door]:
+    """Returns the ways in, at least one: with sockets one for each instance of the proxy that runs."""
+    layout = runtime.traffic.layout()
+    doors = runtime.driver.doors()
+    if not layout.front.plain or (layout.mesh is not None and layout.mesh.fence):
+        sockets = runtime.proxy.own_sockets()
+        if layout.mesh is None:
+            return [Door(doors[0], str(path)) for path in sockets] or [Door(doors[0])]
+        # The instances of every host have the same ones.
+        return [Door(door, str(path)) for path in dict.fromkeys(sockets) for door in doors] or [Door("")]
+    return [Door(door) for door in doors] or [Door("")]

@@ -10,7 +10,10 @@ from ...clock import elapsed
 from ...domain.delivery import Replica, ReplicaState
 from ...domain.project import Environment, Project
 from ...journal import Journal
-from . import late, restarts
+from ...signatures.allowed import Unsigned
+from ..drivers import noted_absent
+from ..proxy.proxy import together
+from . import halted, late, restarts
 from .history import stopped
 from .lifecycle import noted
 from .lock import healing
@@ -27,7 +30,8 @@ START_GRACE = 1.0
 
 def heal_environment(project: Project, journal: Journal, environment: Environment) -> list[str]:
     """Heals an environment unless an operation changes it or a person stopped it; returns what was done, in words."""
-    if not journal.replicas.of(environment.name) and not late.unwanted(journal, environment.name):
+    name = environment.name
+    if not journal.replicas.of(name) and not late.unwanted(journal, name) and not noted_absent(journal, name):
         return []
     runtime = EnvironmentRuntime(project, journal, environment)
     with healing(journal, runtime.directory, environment.name) as allowed:
@@ -35,19 +39,25 @@ def heal_environment(project: Project, journal: Journal, environment: Environmen
             return []
         done = late.end_late(runtime)
         # Asked while it is held: a stop that was carried out a moment ago is seen.
-        return done if stopped(journal, environment.name) is not None else [*done, *heal(runtime)]
+        if stopped(journal, name) is None and runtime.replicas():
+            return [*done, *heal(runtime)]
+        # What was stopped while a host was away ends there when it answers again.
+        return [*done, *(runtime.driver.tend(runtime.replicas(), runtime.traffic.layout) if environment.hosts else [])]
 
 
 def heal(runtime: EnvironmentRuntime, *, skip: Collection[str] = ()) -> list[str]:
     """Starts again what died; the caller holds the environment (`lock.py`). Returns what was done, in words; empty
     when all was well, and then nothing was written. `skip` are ids of replicas that the caller waits for itself."""
+    done = runtime.driver.tend(runtime.replicas(), runtime.traffic.layout)
     rows = [row for row in runtime.replicas() if row.id not in skip and row.state is not ReplicaState.STOPPED]
-    done = _heal_proxy(runtime)
-    servers = [stat for stat in runtime.proxy.stats() if stat.kind == "server"]
+    done += _heal_proxy(runtime)
+    readings = runtime.proxy.readings()
+    done += halted.end_silent(runtime, readings)
+    servers = [stat for stat in together(readings) if stat.kind == "server"]
     down = {stat.name for stat in servers if stat.status.startswith("DOWN") and stat.lasting > HUNG_SECONDS}
     for row in rows:
         done += _heal_replica(runtime, row, hung=row.slot in down)
-    if rows and (done or _drifted(runtime)):
+    if rows and (done or runtime.proxy.drifted(runtime.traffic.layout())):
         runtime.traffic.sync()
     return [*done, *(_renew(runtime) if rows else [])]
 
@@ -70,6 +80,8 @@ def _heal_proxy(runtime: EnvironmentRuntime) -> list[str]:
 
 
 def _heal_replica(runtime: EnvironmentRuntime, row: Replica, *, hung: bool) -> list[str]:
+    if runtime.environment.hosts and (gone := _elsewhere(runtime, row)) is not None:
+        return gone
     if runtime.driver.alive(row):
         found = runtime.driver.current_address(row)
         if found != row.address:
@@ -86,6 +98,23 @@ def _heal_replica(runtime: EnvironmentRuntime, row: Replica, *, hung: bool) -> l
     if not noted(row) and row.state is ReplicaState.STARTING and _lived(row) < START_GRACE:
         return []
     return _restart(runtime, row) if _lived(row) >= _pause(row) else []
+
+
+def _elsewhere(runtime: EnvironmentRuntime, row: Replica) -> list[str] | None:
+    """Starts a replica elsewhere whose host does not answer for long enough, or is none of the environment's any more.
+    Returns None for one whose host answers."""
+    absent = runtime.driver.absent().get(row.host)
+    named = {host.name for host in runtime.environment.hosts}
+    if absent is None and (not row.host or row.host in named):
+        return None
+    if absent is not None:
+        after = runtime.environment.replace
+        if after is None or elapsed(absent.since, time.time()) < after:
+            return []
+        words = f"was on {row.host}, which does not answer"
+    else:
+        words = f"was on {row.host}, which is none of its hosts any more"
+    return _launch(runtime, replace(row, address="", container="", restarts=0), words)
 
 
 def _check_starting(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
@@ -118,8 +147,19 @@ def _launch(runtime: EnvironmentRuntime, row: Replica, what: str) -> list[str]:
     often = f" ({times} times in the last hour)" if times > 1 else ""
     runtime.proxy.fell(row.slot)
     again = replace(row, restarts=1 if stable else row.restarts + 1)
-    runtime.lifecycle.launch(again, message=f"it {what}{often}")
+    try:
+        runtime.lifecycle.launch(again, message=f"it {what}{often}")
+    except Unsigned as error:
+        return _left(runtime, again, error.message)
     return [f"{runtime.name}: {row.id} {what}; started it again{often}"]
+
+
+def _left(runtime: EnvironmentRuntime, row: Replica, why: str) -> list[str]:
+    """Leaves a replica dead whose version may not be served any more; others are healed all the same. It is looked at
+    again after the usual pause."""
+    said = row.message == why
+    runtime.journal.replicas.put(replace(row, started=time.time(), message=why))
+    return [] if said else [f"{runtime.name}: {row.id} is not started again: {why}"]
 
 
 def _forget(runtime: EnvironmentRuntime, row: Replica, lived: float) -> list[str]:
@@ -137,13 +177,3 @@ def _lived(row: Replica) -> float:
 def _pause(row: Replica) -> float:
     """Returns how long after its last start a dead replica may be started: at once, at once, then 2, 4, 8 … 60 s."""
     return 0.0 if row.restarts < 2 else min(MAX_RESTART_DELAY, 2.0 ** (row.restarts - 1))
-
-
-def _drifted(runtime: EnvironmentRuntime) -> bool:
-    """Returns whether the proxy has other servers or weights than the rows say."""
-    wanted = {server.slot: (server.weight, server.at) for server in runtime.traffic.layout().servers}
-    for stats in runtime.proxy.readings().values():
-        servers = [stat for stat in stats if stat.kind == "server" and not stat.status.startswith("MAINT")]
-        if servers and {stat.name: (stat.weight, stat.address) for stat in servers} != wanted:
-            return True
-    return False

@@ -18,10 +18,28 @@ MAX_STARTS = 20
 MAX_ROLLBACKS = 50
 
 
-def serving(journal: Journal, environment: str) -> int | None:
-    """Returns the version that an environment serves by the ledger."""
-    current = journal.ledger.current(environment)
+def model_of(project: Project, journal: Journal, environment: str) -> str:
+    """Returns the registered model whose versions are an environment's: podium.yaml's, but while replicas of another
+    one are there, as the file was changed since they were started, theirs."""
+    wanted, last = project.model_of(environment), journal.ledger.last_model(environment)
+    return last if last not in ("", wanted) and journal.replicas.of(environment) else wanted
+
+
+def models(project: Project, journal: Journal) -> tuple[str, ...]:
+    """Returns the models that podium.yaml names and those that replicas are of all the same, each once."""
+    running = (journal.ledger.last_model(name) for name in {row.environment for row in journal.replicas.all()})
+    return tuple(dict.fromkeys((*project.models, *(model for model in running if model))))
+
+
+def serving(journal: Journal, environment: str, model: str) -> int | None:
+    """Returns the version of the model that an environment serves by the ledger."""
+    current = _of(model, journal.ledger.current(environment))
     return current.to_version if current else None
+
+
+def _of(model: str, current: Deployment | None) -> Deployment | None:
+    """Returns the deployment, unless it was one of another model."""
+    return current if current is not None and current.model == model else None
 
 
 def stopped(journal: Journal, environment: str) -> Stopped | None:
@@ -58,14 +76,14 @@ class EnvironmentHistory(Frozen):
     def load(cls, journal: Journal, model: str, environment: str) -> Self:
         """Reads the ledger."""
         ledger, stopped = journal.ledger, journal.stops.get(environment)
-        current = ledger.current(environment)
+        last = ledger.current(environment)
         return cls(
             environment,
-            current,
+            _of(model, last),
             tuple(ledger.served(environment, model)),
             start_seconds(journal, environment),
             _warm_seconds(journal, environment),
-            stopped if stopped is not None and _holds(stopped, current) else None,
+            stopped if stopped is not None and _holds(stopped, last) else None,
         )
 
     @property
@@ -118,13 +136,15 @@ def _first_measured(seconds: Iterable[float | None]) -> float | None:
 
 
 def carries(project: Project, environment: str) -> str:
-    """Returns `champion` for an environment that promotions are for: those that a pipeline promotes to, otherwise
-    the protected ones, otherwise the only one. Empty for any other."""
+    """Returns `champion` for an environment that promotions are for: of those of its model the ones that a pipeline
+    promotes to, otherwise the protected ones, otherwise the only one. Empty for any other."""
+    model = project.model_of(environment)
+    peers = {name: each for name, each in project.environments.items() if project.model_of(name) == model}
     steps = [
         step for pipeline in project.pipelines.values() for step in pipeline.steps.values() if step.uses == "promote"
     ]
-    carriers = {str(step.options.get("environment", "")) for step in steps} & project.environments.keys()
-    carriers = carriers or {e.name for e in project.environments.values() if e.protected}
-    if not carriers and len(project.environments) == 1:
-        carriers = set(project.environments)
+    carriers = {str(step.options.get("environment", "")) for step in steps} & peers.keys()
+    carriers = carriers or {each.name for each in peers.values() if each.protected}
+    if not carriers and len(peers) == 1:
+        carriers = set(peers)
     return CHAMPION if environment in carriers else ""

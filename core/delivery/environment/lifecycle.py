@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ... import plugins
 from ...domain.delivery import Replica, ReplicaState
 from ...domain.models import TAG_DIRTY
 from ...domain.text import clean, telling_line
@@ -60,6 +61,7 @@ class Lifecycle:
         """Starts the replica of a row, the same one again if it ran before: same id, slot and, where still free,
         port. `message` is what its row says from now on."""
         runtime = self._runtime
+        images = self.ensure_signed(replica.version)
         if replica.restarts and not noted(replica):
             runtime.driver.stop_lost(runtime.marker(replica.id))
         taken = {r.port for r in runtime.journal.replicas.all()} | {
@@ -78,11 +80,24 @@ class Lifecycle:
         runtime.journal.replicas.put(row)
         if not row.container:
             settings.note(runtime, row)
-        begun = runtime.driver.start(self._spec(row))
+        begun = runtime.driver.start(replace(self._spec(row), images=images))
         row = begun.written_to(row)
         runtime.journal.replicas.put(row)
-        runtime.say(f"started {row.id} ({begun.words}, port {port})")
+        runtime.say(f"started {row.id} ({begun.words}{'' if row.socket else f', port {port}'})")
         return row
+
+    def ensure_signed(self, version: int, *, fetch: bool = False) -> frozenset[str] | None:
+        """Raises Unsigned where the environment serves only what is signed, and the version is not, or its files are
+        not those. Returns the digests of the images that are; None where none need be. `fetch` asks MLflow for
+        statements that are not here."""
+        runtime = self._runtime
+        if not runtime.environment.verified:
+            return None
+        from ...signatures import required  # late: whoever asks for a status starts nothing
+
+        engine = plugins.driver_capabilities(runtime.environment.driver).engine
+        place = None if engine else runtime.files.directory(version)
+        return required.ensure(runtime.project, runtime.version(version), place, fetch=fetch)
 
     def _spec(self, row: Replica) -> drivers.ReplicaSpec:
         from . import keeping  # late: whoever asks for a status starts nothing
@@ -92,7 +107,7 @@ class Lifecycle:
         return drivers.ReplicaSpec(
             id=row.id,
             environment=runtime.name,
-            model=runtime.project.mlflow.model,
+            model=runtime.model,
             version=row.version,
             port=row.port,
             files=runtime.files.directory(row.version),
@@ -103,6 +118,7 @@ class Lifecycle:
             log=runtime.log(row),
             marker=runtime.marker(row.id),
             slot=row.slot,
+            address=row.address if row.host else "",
             container=row.container,
             dirty=known.tags.get(TAG_DIRTY) == "true",
             mlflow_run=known.mlflow_run,
@@ -135,6 +151,10 @@ class Lifecycle:
                     runtime.driver.enable_restart(replica)
                     runtime.journal.replicas.put(replace(replica, state=ReplicaState.WARM))
                     del waiting[replica.id]
+                elif replica.host in runtime.driver.absent():
+                    runtime.say(f"{replica.host} does not answer; {replica.id} is started elsewhere")
+                    waiting[replica.id] = self.launch(replace(replica, address="", container=""))
+                    deadline = time.monotonic() + runtime.environment.health_timeout
                 elif not runtime.driver.alive(replica):
                     raise RunFailed(
                         f"{replica.id} ended while it was starting.{self.failure_report(replica)}",
@@ -143,7 +163,7 @@ class Lifecycle:
                 elif time.monotonic() > deadline:
                     text = (
                         f"{replica.id} is not healthy after {runtime.environment.health_timeout:g} s (/ping on"
-                        f" {replica.address}:{replica.port})."
+                        f" {replica.place})."
                     )
                     raise RunFailed(f"{text}{self.failure_report(replica)}", hint=self.log_hint(replica))
             if waiting:

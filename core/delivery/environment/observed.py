@@ -4,6 +4,7 @@ otherwise a fresh one."""
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from ...domain.containers import EngineSnapshot
 from ...errors import PodiumError
 
 if TYPE_CHECKING:
+    from ...containers.engine.address import Address
     from .runtime import EnvironmentRuntime
 
 
@@ -49,28 +51,49 @@ def snapshot(runtime: EnvironmentRuntime, *, fresh: bool = False) -> EngineSnaps
 
 
 def _look(runtime: EnvironmentRuntime, kept: EngineSnapshot | None, *, fresh: bool) -> EngineSnapshot:
-    from ...containers.engine.address import of_environment
-    from ...containers.engine.connections import LOOK_TIMEOUT, shared
-    from ...containers.observe.snapshot import take
+    from ...containers.engine.address import all_of
 
     before = _last.get(runtime.project.home, runtime.name)
+    found: dict[str, EngineSnapshot] = {}
+    message = ""
     try:
-        address = of_environment(runtime.project, runtime.environment)
-        found = take(
-            shared(address, timeout=LOOK_TIMEOUT),
-            runtime.project,
-            runtime.environment,
-            before,
-            dirty=None if fresh or before is None else (),
-        )
+        absent = runtime.driver.absent()
+        for host, address in all_of(runtime.project, runtime.environment).items():
+            if host in absent:
+                message = message or absent[host].why
+                continue
+            try:
+                found[host] = _taken(runtime, address, host, before, fresh=fresh)
+            except PodiumError as error:
+                message = message or error.message
     except PodiumError as error:
+        message = error.message
+    if not found:
         last = kept or before
         return EngineSnapshot(
             runtime.name,
             last.engine if last else runtime.environment.host,
             last.at if last else 0.0,
             last.containers if last else (),
-            error.message,
+            message,
         )
-    _last.put(runtime.project.home, found)
-    return found
+    one = found.get("") or _merged(kept or before, found)
+    _last.put(runtime.project.home, one)
+    return one
+
+
+def _taken(
+    runtime: EnvironmentRuntime, address: Address, host: str, before: EngineSnapshot | None, *, fresh: bool
+) -> EngineSnapshot:
+    from ...containers.engine.connections import LOOK_TIMEOUT, shared
+    from ...containers.observe.snapshot import take
+
+    dirty = None if fresh or before is None else ()
+    engine = shared(address, timeout=LOOK_TIMEOUT)
+    return take(engine, runtime.project, runtime.environment, before, dirty=dirty, host=host)
+
+
+def _merged(before: EngineSnapshot | None, found: Mapping[str, EngineSnapshot]) -> EngineSnapshot:
+    from ...containers.observe.snapshot import merged
+
+    return merged(before, found, ", ".join(one.engine for one in found.values()))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,29 +37,43 @@ class LogFollower:
         self._environment, self._only = environment.name, only
         self._rows = {row.id for row in journal.replicas.of(environment.name)}
         self._snapshot: EngineSnapshot | None = None
-        self._keeper: LogKeeper | None = None
-        self._watch: Watch | None = None
+        self._keepers: list[LogKeeper] = []
+        self._watches: list[Watch] = []
         self._merged = Merged(tail=tail)
+        self._merging = threading.Lock()
         self.message = ""
         if plugins.driver_capabilities(environment.driver).engine:
             known = journal.snapshots.get(environment.name)
             if journal.agent.status().follows(known):
                 self._snapshot = known
             else:
-                self._watch = self._follow(project, environment)
+                self._watches = self._follow(project, environment)
 
-    def _follow(self, project: Project, environment: Environment) -> Watch:
+    def _follow(self, project: Project, environment: Environment) -> list[Watch]:
         from ...containers.observe.log_collector import LogKeeper
+        from ...containers.observe.snapshot import merged
         from ...containers.observe.watcher import Watch
 
         def keeper(engine: Engine) -> Companion:
-            self._keeper = LogKeeper(engine, self.path, secrets=project.secrets)
-            return self._keeper
+            made = LogKeeper(engine, self.path, secrets=project.secrets)
+            self._keepers.append(made)
+            return made
 
         def put(snapshot: EngineSnapshot) -> None:
             self._snapshot, self.message = snapshot, snapshot.message
 
-        return Watch(project, environment, put, companions=(keeper,)).start()
+        def put_one(host: str, snapshot: EngineSnapshot) -> None:
+            # A host that does not answer has nothing new.
+            with self._merging:
+                if not snapshot.message:
+                    self._snapshot = merged(self._snapshot, {host: snapshot}, snapshot.engine)
+
+        if not environment.hosts:
+            return [Watch(project, environment, put, companions=(keeper,)).start()]
+        return [
+            Watch(project, environment, partial(put_one, each.name), companions=(keeper,), host=each.name).start()
+            for each in environment.hosts
+        ]
 
     def path(self, container: Container) -> Path:
         return self._directory / f"{safe(_name(container))}.log"
@@ -78,8 +94,8 @@ class LogFollower:
         """Waits until the files hold everything up to now. Raises NotFound if there is nothing to follow,
         Unreachable if the engine does not answer."""
         deadline = time.monotonic() + seconds
-        while self._watch is not None and not self.message and time.monotonic() < deadline:
-            if self._snapshot is not None and self._keeper is not None and self._keeper.caught_up():
+        while self._watches and not self.message and time.monotonic() < deadline:
+            if self._snapshot is not None and self._keepers and all(each.caught_up() for each in self._keepers):
                 break
             time.sleep(0.02)
         if self.message and not any(path.exists() for path in self.files.values()):
@@ -96,9 +112,9 @@ class LogFollower:
         return self._merged.read(self.files, all=all)
 
     def close(self) -> None:
-        if self._watch is not None:
-            self._watch.close()
+        for each in self._watches:
+            each.close()
 
 
 def _name(container: Container) -> str:
-    return container.replica or container.name
+    return container.called

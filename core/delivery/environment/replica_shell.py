@@ -15,7 +15,7 @@ from . import observed
 from .runtime import EnvironmentRuntime
 
 if TYPE_CHECKING:
-    from ...domain.shells import ShellSession
+    from ...domain.engines.shells import ShellSession
 
 PROXY = "proxy"
 
@@ -42,7 +42,7 @@ def open_shell(runtime: EnvironmentRuntime, name: str) -> ShellSession:
     if refusal := found.why_no_shell():
         raise Refused(refusal, hint=f"podium logs -e {runtime.name} {name} shows what it printed")
     from ...containers import open_engine
-    from ...containers.engine.address import of_environment
+    from ...containers.engine.address import all_of
     from ...containers.engine.exec_shell import ExecShell
 
     words = (
@@ -50,7 +50,7 @@ def open_shell(runtime: EnvironmentRuntime, name: str) -> ShellSession:
         " with the container"
     )
     return ExecShell(
-        open_engine(of_environment(runtime.project, runtime.environment)),
+        open_engine(all_of(runtime.project, runtime.environment)[found.host]),
         found.id,
         words=words,
         terminal=os.environ.get("TERM") or "xterm-256color",
@@ -68,10 +68,10 @@ def _meant(runtime: EnvironmentRuntime, name: str) -> Container:
         raise Unreachable(snapshot.message, hint="podium doctor says more")
     for each in snapshot.containers:
         if (
-            name in (each.replica, each.name)
+            name in (each.replica, each.name, each.called)
             or (name == PROXY and each.role == PROXY)
             or (len(name) >= 12 and each.id.startswith(name))
         ):
             return each
-    names = ", ".join(sorted(each.replica or each.name for each in snapshot.containers)) or "none"
+    names = ", ".join(sorted(each.called for each in snapshot.containers)) or "none"
     raise NotFound(f"{runtime.name} has no container {name!r}", hint=f"it has: {names}")

@@ -20,6 +20,7 @@ from .. import drivers
 from ..host.paths import environment_dir, safe
 from ..proxy.proxy import Proxy
 from ..proxy.transport import Transport
+from .history import model_of
 from .lifecycle import Lifecycle, noted
 from .traffic import Traffic
 from .version_files import VersionFiles
@@ -31,6 +32,16 @@ _NOT_RUNNING = (ReplicaState.DEAD, *_UNSEEN)
 
 def quiet(_: str) -> None:
     """A log for callers that have none."""
+
+
+def ensure_same_model(runtime: EnvironmentRuntime, candidate: Version) -> None:
+    """Raises Refused for a version of another model than the environment's, whose numbers are those of other
+    versions."""
+    if candidate.model != runtime.model:
+        raise Refused(
+            f"{runtime.name} serves {runtime.model}, and this is a version of {candidate.model}",
+            hint=f"name an environment that has `model: {candidate.model}`",
+        )
 
 
 class EnvironmentRuntime:
@@ -47,6 +58,11 @@ class EnvironmentRuntime:
         self.directory = environment_dir(project, environment.name)
         self.say = say
         self.patience = patience
+
+    @cached_property
+    def model(self) -> str:
+        """The registered model whose versions are served here."""
+        return model_of(self.project, self.journal, self.name)
 
     @cached_property
     def driver(self) -> drivers.Driver:
@@ -66,7 +82,7 @@ class EnvironmentRuntime:
                 ),
             )
         setting = drivers.DriverContext(
-            self.project, self.journal, self.environment, self.directory, self.say, self.patience
+            self.project, self.journal, self.environment, self.directory, self.say, self.patience, self.model
         )
         return drivers.load(self.environment.driver, setting)
 
@@ -91,7 +107,7 @@ class EnvironmentRuntime:
     @property
     def files(self) -> VersionFiles:
         """The files of the model's versions on this machine."""
-        return VersionFiles(self.project)
+        return VersionFiles(self.project, self.model)
 
     # Reading
 
@@ -105,13 +121,22 @@ class EnvironmentRuntime:
         """Returns the replicas of this version that are there and have been seen healthy."""
         return [r for r in self.replicas(version) if r.state not in _NOT_RUNNING and self.driver.alive(r)]
 
+    def unknown(self, version: int | None = None) -> list[Replica]:
+        """Returns the replicas that are on a host which does not answer."""
+        absent = self.driver.absent()
+        return [r for r in self.replicas(version) if r.host in absent] if absent else []
+
+    def out_of_reach(self) -> set[str]:
+        """Returns their slots."""
+        return {r.slot for r in self.unknown()}
+
     def stopped(self, version: int) -> list[Replica]:
         """Returns the replicas of this version that are kept and can be started again in a few seconds."""
         return [r for r in self.replicas(version) if r.state is ReplicaState.STOPPED and self.driver.kept(r)]
 
     def version(self, number: int) -> Version:
         """Returns the version as the journal last saw it; one that it never saw is known by its number alone."""
-        model = self.project.mlflow.model
+        model = self.model
         return self.journal.versions.get(model, number) or Version(model=model, version=number, created=0.0)
 
     def log(self, replica: Replica) -> Path:
@@ -123,8 +148,10 @@ class EnvironmentRuntime:
         return f"{self.project.home}:{replica_id}"
 
     def missing(self, version: int) -> list[int]:
-        """Returns the numbers (1…replicas) of this version's replicas that have to be started."""
+        """Returns the numbers (1…replicas) of this version's replicas that have to be started. Those on a host that
+        does not answer are left to it while others of the version run."""
         have = {r.slot for r in self.running(version)}
+        have |= {r.slot for r in self.unknown(version) if r.state not in _NOT_RUNNING} if have else set()
         return [n for n in range(1, self.environment.replicas + 1) if f"v{version}-{n}" not in have]
 
     def replica_id(self, version: int, number: int) -> str:

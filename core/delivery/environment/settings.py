@@ -1,5 +1,5 @@
-"""With which settings of podium.yaml each replica was started: a setting that changes counts for replicas that start
-after it. What is kept are digests, as clients' tokens are among the settings."""
+"""With which settings of podium.yaml each replica and the proxy were started: a setting that changes counts for what
+starts after it. What is kept are digests, as clients' tokens are among the settings."""
 
 from __future__ import annotations
 
@@ -40,6 +40,40 @@ def note(runtime: EnvironmentRuntime, replica: Replica) -> None:
         runtime.journal.values.set(_key(runtime), json.dumps(kept, separators=(",", ":")))
 
 
+def changed_of_proxy(runtime: EnvironmentRuntime) -> tuple[str, ...]:
+    """Returns the keys of `environments.NAME` that say something else now than when the proxy got its configuration;
+    none where that is not known."""
+    noted = json.loads(runtime.journal.values.get(_proxy_key(runtime)) or "{}")
+    return tuple(key for key, digest in _now_of_proxy(runtime.environment).items() if noted.get(key, digest) != digest)
+
+
+def note_proxy(runtime: EnvironmentRuntime) -> None:
+    """Notes that the proxy has the settings of now."""
+    said = json.dumps(_now_of_proxy(runtime.environment), separators=(",", ":"))
+    if runtime.journal.values.get(_proxy_key(runtime)) != said:
+        runtime.journal.values.set(_proxy_key(runtime), said)
+
+
+def _proxy_key(runtime: EnvironmentRuntime) -> str:
+    return f"proxy settings {runtime.name}"
+
+
+def _now_of_proxy(environment: Environment) -> dict[str, str]:
+    said: dict[str, Any] = {
+        "bind": environment.bind,
+        "port": environment.port,
+        "request": asdict(environment.request),
+        "tls": environment.https and asdict(environment.https),
+        "auth": environment.auth and asdict(environment.auth),
+        "limits": asdict(environment.limits),
+    }
+    if environment.hosts:
+        said["hosts"] = sorted(host.name for host in environment.hosts)
+        said |= {"peer_port": environment.between, "trusted_network": environment.trusted_network}
+        said["stale"] = environment.stale
+    return _digests(said)
+
+
 def _key(runtime: EnvironmentRuntime) -> str:
     return f"replica settings {runtime.name}"
 
@@ -59,6 +93,10 @@ def _now(project: Project, environment: Environment) -> dict[str, str]:
         "cpus": environment.cpus,
         "memory": environment.memory,
     }
+    return _digests(said)
+
+
+def _digests(said: dict[str, Any]) -> dict[str, str]:
     return {
         key: hashlib.sha256(json.dumps(each, sort_keys=True, default=dict).encode()).hexdigest()[:_DIGITS]
         for key, each in said.items()

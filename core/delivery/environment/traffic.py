@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from ...domain.delivery import Replica, ReplicaState
 from ...errors import RunFailed, Unreachable
-from ..proxy.proxy import BackendServer, ProxyLayout
+from ..host.paths import from_directory
+from ..proxy.haproxy import BackendServer, ProxyLayout
+from ..proxy.mesh import Mesh
+from . import settings
 from .front import front_of
 
 if TYPE_CHECKING:
@@ -37,14 +40,42 @@ class Traffic:
             for r in runtime.replicas()
             if r.weight or (r.restarts and r.state is not ReplicaState.STOPPED) or r.state not in _UNSEEN
         ]
-        servers = tuple(BackendServer(r.slot, r.port, r.weight, r.address) for r in rows)
-        environment = runtime.environment
-        front = front_of(runtime.project, runtime.journal, environment)
-        return ProxyLayout(environment.bind, environment.port, servers, environment.request, front)
+        mesh = runtime.driver.mesh()
+        if mesh is not None:
+            return self._meshed(mesh, rows)
+        directory = self._runtime.directory
+        return self._of(
+            tuple(BackendServer(r.slot, r.port, r.weight, from_directory(directory, r.address)) for r in rows)
+        )
+
+    def _of(self, servers: tuple[BackendServer, ...], mesh: Mesh | None = None) -> ProxyLayout:
+        environment = self._runtime.environment
+        front = front_of(self._runtime.project, self._runtime.journal, environment)
+        return ProxyLayout(environment.bind, environment.port, servers, environment.request, front, mesh)
+
+    def _meshed(self, mesh: Mesh, rows: Sequence[Replica]) -> ProxyLayout:
+        """Returns the layout for several hosts. One that does not answer is drained while another one serves: nobody
+        could take a version from what it runs."""
+        placed = [row for row in rows if row.host in mesh.addresses]
+        absent = self._runtime.driver.absent()
+        others = any(row.weight for row in placed if row.host not in absent and row.state is ReplicaState.READY)
+        servers = tuple(
+            BackendServer(
+                row.slot,
+                row.port,
+                0 if others and row.host in absent else row.weight,
+                row.inside,
+                row.host,
+            )
+            for row in placed
+        )
+        return self._of(servers, mesh)
 
     def sync(self) -> bool:
         """Brings the proxy to what the journal's rows say; returns whether a process was started for it."""
-        return self._runtime.proxy.ensure(self.layout())
+        started = self._runtime.proxy.ensure(self.layout())
+        settings.note_proxy(self._runtime)
+        return started
 
     def weigh(self, weights: Mapping[str, int]) -> None:
         """Sets the weights of replicas (by id), all at once."""
@@ -66,6 +97,7 @@ class Traffic:
         deadline = time.monotonic() + seconds
         waiting = set(slots)
         while waiting:
+            waiting -= runtime.out_of_reach()
             waiting -= {stat.name for stat in runtime.proxy.stats() if stat.kind == "server" and stat.up}
             if waiting and time.monotonic() > deadline:
                 raise RunFailed(f"the proxy does not reach {', '.join(sorted(waiting))}", hint=runtime.proxy.look())
@@ -80,6 +112,9 @@ class Traffic:
             return set()
         if any(replica.weight for replica in runtime.replicas() if replica.id in {r.id for r in replicas}):
             self.weigh({replica.id: 0 for replica in replicas})
+        elif runtime.proxy.behind(self.layout()):
+            # The journal may have lost what it was told last (a disk that fails, a backup that was restored).
+            self.sync()
         draining = {replica.slot for replica in replicas}
         deadline = time.monotonic() + runtime.environment.strategy.drain
         while draining:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 # As much as a relay forwards (core/containers/relay/client.py).
 MAX_BODY_BYTES = 8 << 20
+LOCAL = "localhost"
 
 
 def request(
@@ -23,15 +24,16 @@ def request(
     body: bytes | None = None,
     timeout: float = 2.0,
 ) -> tuple[int, bytes]:
-    """Returns (status, body); over the Unix socket `unix` where one is named. Raises OSError if the whole answer does
-    not arrive in `timeout` seconds, is not HTTP, or has no end."""
+    """Returns (status, body); over the Unix socket `unix`, or `host` where that is the path of one. Raises OSError if
+    the whole answer does not arrive in `timeout` seconds, is not HTTP, or has no end."""
     import http.client  # late: whoever only asks the proxy's socket does without
 
     deadline = time.monotonic() + timeout
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    unix = unix or socket_in(host)
+    connection = http.client.HTTPConnection(LOCAL if socket_in(host) else host, port, timeout=timeout)
     try:
         if unix:
-            connection.sock = _connected(unix, timeout)
+            connection.sock = connected(unix, timeout)
         headers = {"Content-Type": "application/json"} if body is not None else {}
         connection.request(method, path, body=body, headers={**headers, "Connection": "close"})
         answer = connection.getresponse()
@@ -42,7 +44,13 @@ def request(
         connection.close()
 
 
-def _connected(path: str, timeout: float) -> socket.socket:
+def socket_in(address: str) -> str:
+    """Returns the path of the Unix socket that a replica's address is; empty if it is an address of a network."""
+    return address if address.startswith(("/", "./")) else ""
+
+
+def connected(path: str, timeout: float) -> socket.socket:
+    """Returns a connection to a Unix socket. Raises OSError if nobody listens there."""
     found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     found.settimeout(timeout)
     try:

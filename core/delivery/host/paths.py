@@ -15,6 +15,7 @@ from ...identity.directory import path_id
 
 # The instances of a proxy. Two: while one is away, the other one has the port.
 INSTANCES = (1, 2)
+REPLICA_SOCKETS = "replica-"
 # sun_path holds 108 bytes; HAProxy binds `<path>.<pid>.tmp` first and renames it, so some of them are not ours to use.
 _SOCKET_LIMIT = 90
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
@@ -47,12 +48,30 @@ def numbered(name: str, instance: int) -> str:
 
 
 def socket_path(directory: Path, instance: int = 1) -> Path:
-    """Returns the runtime socket of an instance of the proxy: in the environment's directory if its path is short
-    and plain enough for HAProxy, else in a short private directory.
+    """Returns the runtime socket of an instance of the proxy. Raises Refused as `named_socket` does."""
+    return named_socket(directory, numbered("proxy.sock", instance))
+
+
+def replica_socket(directory: Path, slot: str) -> Path:
+    """Returns the socket on which the replica of a slot listens on this machine. Raises Refused as `named_socket`
+    does."""
+    return named_socket(directory, f"{REPLICA_SOCKETS}{safe(slot)}.sock")
+
+
+def from_directory(directory: Path, address: str) -> str:
+    """Returns a replica's address as the proxy is told it: a socket in the environment's directory, which the proxy
+    works in, by its name alone. So it goes on finding it when the project is moved."""
+    near = Path(address)
+    return f"./{near.name}" if near.is_absolute() and near.parent == directory.resolve() else address
+
+
+def named_socket(directory: Path, name: str) -> Path:
+    """Returns the path of a socket: in the environment's directory if it is short and plain enough for HAProxy there,
+    else in a short private directory.
 
     Raises Refused if that short directory belongs to another user.
     """
-    near = directory.resolve() / numbered("proxy.sock", instance)
+    near = directory.resolve() / name
     if len(os.fsencode(near)) <= _SOCKET_LIMIT and _PLAIN_PATH.fullmatch(str(near)):
         return near
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())

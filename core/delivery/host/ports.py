@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import random
 import socket
+import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Generator
 from pathlib import Path
 
 from ...errors import Unreachable, UsageError
@@ -15,6 +17,7 @@ from ...errors import Unreachable, UsageError
 # finds its port free.
 _FIRST_PORT, _LAST_PORT = 20_000, 31_999
 _LISTEN_STATE = "0A"
+_CLAIM_TIMEOUT = 30.0
 
 
 def free_port(taken: Collection[int] = ()) -> int:
@@ -70,16 +73,48 @@ def _reserved(port: int) -> bool:
     return held is None
 
 
+@contextlib.contextmanager
+def claimed(port: int) -> Generator[None]:
+    """Lets one process at a time, of all projects and users of this machine, look whether a proxy could have `port` and
+    start it there. Proxies of one account can share a port without knowing it. Raises UsageError if another one takes
+    too long."""
+    with socket.socket(socket.AF_UNIX) as held:
+        deadline = time.monotonic() + _CLAIM_TIMEOUT
+        while sys.platform == "linux":
+            try:
+                held.bind(f"\0podium-proxy-{port}")
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise UsageError(
+                        f"port {port} is being taken by another deploy", hint="try again when that is over"
+                    ) from None
+            time.sleep(0.02)
+        yield
+
+
+def addresses(bind: str) -> tuple[str, ...]:
+    """Returns the addresses that an environment's `bind` means: `localhost` is that of IPv4 and, where this machine
+    has it, that of IPv6, since clients take either for it."""
+    if bind != "localhost":
+        return (bind,)
+    return ("127.0.0.1", "::1") if _refusal("::1", 0) is None else ("127.0.0.1",)
+
+
 def bindable(host: str, port: int) -> bool:
-    """Tells whether `host:port` can be bound now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+    """Tells whether `host:port` can be bound now, all of them where it means several."""
+    return all(_refusal(address, port) is None for address in addresses(host))
+
+
+def _refusal(address: str, port: int) -> OSError | None:
+    """Returns why the address cannot be bound; None if it can."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+    except OSError as error:
+        return error
+    return None
 
 
 def let_go(host: str, port: int) -> bool:
@@ -95,17 +130,15 @@ def require(host: str, port: int, *, environment: str) -> None:
     """Raises UsageError unless `host:port` can be bound; names the port, and the process that listens on it if that
     can be found out."""
     let_go(host, port)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            owner = listener(port)
-            held = f" by pid {owner[0]} ({owner[1]})" if owner else ""
-            reason = f"is in use{held}" if owner or error.errno == 98 else f"cannot be used: {error.strerror}"
-            hint = f"stop that process, or give environments.{environment}.port another number"
-            raise UsageError(f"port {port} of environment {environment} {reason}", hint=hint) from None
+    found = [(address, error) for address in addresses(host) if (error := _refusal(address, port)) is not None]
+    for address, error in found:
+        owner = listener(port)
+        held = f" by pid {owner[0]} ({owner[1]})" if owner else ""
+        there = f" at {address}" if address != host else ""
+        used = owner or error.errno == errno.EADDRINUSE
+        reason = f"is in use{there}{held}" if used else f"cannot be used{there}: {error.strerror}"
+        hint = f"stop that process, or give environments.{environment}.port another number"
+        raise UsageError(f"port {port} of environment {environment} {reason}", hint=hint)
 
 
 def listener(port: int) -> tuple[int, str] | None:

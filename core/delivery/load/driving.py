@@ -16,6 +16,7 @@ from typing import Any
 from ...domain.frozen import Frozen
 from ...domain.text import telling_line
 from ...errors import RunFailed
+from ..host.http import socket_in
 from .generator import WARM_UP_REQUESTS, Answers
 
 MODULE = "podium.core.delivery.load.generator"
@@ -35,6 +36,7 @@ class Load(Frozen):
     """A load: where, what, how much and for how long."""
 
     host: str
+    """An address, or the path of a Unix socket."""
     port: int
     requests: Sequence[LoadRequest]
     """Sent in turn."""
@@ -53,7 +55,7 @@ def send(load: Load, look: Callable[[], None] = lambda: None) -> Answers:
     document = {
         "host": load.host,
         "port": load.port,
-        "unix": load.unix,
+        "unix": load.unix or socket_in(load.host),
         "rate": load.rate,
         "seconds": load.seconds,
         "timeout": load.timeout,

@@ -137,7 +137,7 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool]:
 def as_request(host: str, port: int, body: bytes, content_type: str | None) -> bytes:
     """Returns one request for `/invocations` as it is written to a connection."""
     kind = f"Content-Type: {content_type}\r\n" if content_type is not None else ""
-    at = f"[{host}]" if ":" in host else host
+    at = "localhost" if "/" in host else f"[{host}]" if ":" in host else host
     head = f"POST /invocations HTTP/1.1\r\nHost: {at}:{port}\r\n{kind}Content-Length: {len(body)}\r\n\r\n"
     return head.encode("latin-1", "replace") + body
 

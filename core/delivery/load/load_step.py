@@ -15,7 +15,7 @@ from ...errors import PodiumError, Refused, RunFailed
 from ...quality.reasons import told
 from ..environment import history
 from ..environment.front import own_ways
-from ..environment.runtime import EnvironmentRuntime
+from ..environment.runtime import EnvironmentRuntime, ensure_same_model
 from ..proxy.transport import DirectTransport
 from ..replay.shadows import Shadows
 from ..rollout import verify
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 # How often candidate and champion are measured beside each other, and how long both are used to the load before.
 _PAIRS = 6
 _SETTLE_SECONDS = 2.0
-# Requests have to be sent to this machine: a line to another one would be measured too.
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
 
 def gate_check(context: StepContext, check: Check, candidate: Version) -> Sequence[CheckResult]:
@@ -74,7 +72,8 @@ class _LoadTest:
                 f"the replicas of {runtime.name} are on another machine, and the line to it would be measured too",
                 hint="stage the version on this machine",
             )
-        serving = history.EnvironmentHistory.load(runtime.journal, runtime.project.mlflow.model, runtime.name).answering
+        ensure_same_model(runtime, self._candidate)
+        serving = history.EnvironmentHistory.load(runtime.journal, runtime.model, runtime.name).answering
         if serving != number:
             found = "nothing serves" if serving is None else f"version {serving} serves"
             raise RunFailed(
@@ -91,9 +90,10 @@ class _LoadTest:
         config = runtime.environment
         replicas = runtime.running(self._candidate.version)
         peak = Memory(runtime, replicas)
-        host = _LOOPBACK.get(config.bind, config.bind)
-        unix = next(iter(own_ways(runtime)), "")
-        found = self._measured(host, config.port, requests, check.rate, check.seconds, peak.look, unix=unix)
+        door = own_ways(runtime)[0]
+        found = self._measured(
+            door.address, config.port, requests, check.rate, check.seconds, peak.look, unix=door.unix
+        )
         self._ensure_staged()
         if {each.id for each in replicas} != {each.id for each in runtime.running(self._candidate.version)}:
             raise RunFailed(f"replicas of {runtime.name} came or went under the load", hint="read the replicas' logs")

@@ -11,7 +11,7 @@ from ...domain.models import Version
 from ...domain.project import Gate
 from ...domain.text.format import count
 from ...errors import RunFailed
-from ...quality.outside.datasets import PREFIX, locator
+from ...quality.outside.datasets import PREFIX, locator, of_run
 from ...quality.tables import read_for
 from ...registry import open_registry
 from ...serving import captures
@@ -47,7 +47,7 @@ def _located(context: StepContext, gate: Gate, candidate: Version) -> Path:
     """Returns the file of the gate's data. A dataset is that of the candidate: the champion's is another's rows."""
     project = context.project
     if not gate.data.startswith(PREFIX):
-        return project.root / gate.data
+        return of_run(project.root, project.home, gate.data)
     registry = open_registry(project.mlflow, project.state)
     try:
         return locator(registry, project.root, project.home, candidate, None)(gate.data)

@@ -55,6 +55,8 @@ class Front(Frozen):
     """The requests a second of one client."""
     connections: int | None = None
     """The open connections from one address."""
+    ceiling: int | None = None
+    """The open connections from one address where `connections` says nothing: more are not accepted."""
 
     @property
     def plain(self) -> bool:
@@ -86,20 +88,33 @@ def own_socket(runtime: PurePath) -> PurePath:
     return runtime.with_suffix(".own")
 
 
-def global_lines(front: Front) -> str:
-    """Returns what the global section needs: paths of files are relative to the configuration."""
-    return "" if front.plain else "  default-path config\n"
+def global_lines(front: Front, *, files: bool = False) -> str:
+    """Returns what the global section needs: paths of files are relative to the configuration. `files` where it names
+    others than the front's."""
+    return "" if front.plain and not files else "  default-path config\n"
 
 
-def frontend(front: Front, address: str, runtime: PurePath, instance: int, bounds: str, backend: str) -> str:
+class Entry(Frozen):
+    """Where an instance takes requests: `address` is what HAProxy listens at, `runtime` the socket of its runtime API.
+    `first` are rules that come before all others for clients, and do not hold for Podium itself."""
+
+    address: str
+    runtime: PurePath
+    instance: int
+    first: tuple[str, ...] = ()
+
+
+def frontend(front: Front, entry: Entry, bounds: str, backend: str) -> str:
     """Returns the frontend for clients, and that of Podium itself where they differ. `bounds` are the rules that hold
     for each request; they come last, so that nobody waits for the body of one that is refused anyway."""
-    if front.plain:
-        return f"frontend {ENTRY}\n  bind {address}\n{bounds}  default_backend {backend}\n"
+    if front.plain and not entry.first:
+        return f"frontend {ENTRY}\n  bind {entry.address}\n{bounds}  default_backend {backend}\n"
+    instance, runtime = entry.instance, entry.runtime
     lines = (
-        f"bind {address}{_tls(front, instance)}",
+        f"bind {entry.address}{_tls(front, instance)}",
         *_connections(front),
-        f"http-request {_answer(404, 'ENDPOINT_NOT_FOUND', 'There is nothing here.')} unless {{ path {_PATHS} }}",
+        *entry.first,
+        f"http-request {answer(404, 'ENDPOINT_NOT_FOUND', 'There is nothing here.')} unless {{ path {_PATHS} }}",
         *_proofs(front, instance),
         *_rate(front, backend),
     )
@@ -133,13 +148,17 @@ def _tls(front: Front, instance: int) -> str:
 def _connections(front: Front) -> Iterator[str]:
     """Yields the rules for connections: those over the limit are told so, and so many more are not even accepted."""
     if front.connections is None:
+        if front.ceiling is not None:
+            yield f"stick-table type ipv6 {_TABLE} store conn_cur"
+            yield f"tcp-request connection track-sc0 {_ADDRESS}"
+            yield f"tcp-request connection reject if {{ sc0_conn_cur gt {front.ceiling} }}"
         return
     words = f"More than {front.connections} connections are open from this address."
     yield f"stick-table type ipv6 {_TABLE} store conn_cur"
     yield f"tcp-request connection track-sc0 {_ADDRESS}"
     yield f"tcp-request connection reject if {{ sc0_conn_cur gt {2 * front.connections + 8} }}"
-    answer = _answer(429, "RESOURCE_EXHAUSTED", words, "Retry-After 1", "Connection close")
-    yield f"http-request {answer} if {{ sc0_conn_cur gt {front.connections} }}"
+    refused = answer(429, "RESOURCE_EXHAUSTED", words, "Retry-After 1", "Connection close")
+    yield f"http-request {refused} if {{ sc0_conn_cur gt {front.connections} }}"
 
 
 def _proofs(front: Front, instance: int) -> Iterator[str]:
@@ -157,7 +176,7 @@ def _proofs(front: Front, instance: int) -> Iterator[str]:
         names = " ".join(f'"{name}"' for name in front.clients)
         named = f" {{ ssl_c_s_dn(cn) -m str {names} }}" if names else ""
         yield f"http-request set-var(txn.client) ssl_c_s_dn(cn) if {{ ssl_c_used }} {{ ssl_c_verify 0 }}{named}"
-        yield f"http-request {_answer(403, 'PERMISSION_DENIED', words)} if {asked} !{{ var(txn.client) -m found }}"
+        yield f"http-request {answer(403, 'PERMISSION_DENIED', words)} if {asked} !{{ var(txn.client) -m found }}"
     if front.knows_tokens:
         yield "http-request del-header authorization unless { path /feedback }"
 
@@ -165,9 +184,9 @@ def _proofs(front: Front, instance: int) -> Iterator[str]:
 def _scope(scope: TokenScope, asked: str) -> Iterator[str]:
     """Yields the rules by which requests that `asked` matches need a token of this scope."""
     known = "{ var(txn.token) -m found }"
-    missing = _answer(401, "UNAUTHENTICATED", "This needs a token: Authorization: Bearer TOKEN.", _challenge())
-    wrong = _answer(401, "UNAUTHENTICATED", "This token is not known here.", _challenge("invalid_token"))
-    other = _answer(
+    missing = answer(401, "UNAUTHENTICATED", "This needs a token: Authorization: Bearer TOKEN.", _challenge())
+    wrong = answer(401, "UNAUTHENTICATED", "This token is not known here.", _challenge("invalid_token"))
+    other = answer(
         403, "PERMISSION_DENIED", f"This token is not one for {scope.value}.", _challenge("insufficient_scope")
     )
     # What a client with the right token passes comes first in each: it is what costs.
@@ -192,8 +211,8 @@ def _rate(front: Front, backend: str) -> Iterator[str]:
     yield f"http-request set-var(txn.client) {_ADDRESS} unless {{ var(txn.client) -m found }}"
     yield f"http-request track-sc1 var(txn.client) table {backend}"
     words = f"More than {most} requests in {period} s came from this client."
-    answer = _answer(429, "RESOURCE_EXHAUSTED", words, f"Retry-After {period}")
-    yield f"http-request {answer} if {{ sc1_gpc0_rate ge {most} }}"
+    refused = answer(429, "RESOURCE_EXHAUSTED", words, f"Retry-After {period}")
+    yield f"http-request {refused} if {{ sc1_gpc0_rate ge {most} }}"
     yield "http-request sc-inc-gpc0(1)"
 
 
@@ -202,8 +221,12 @@ def _period(rate: float) -> int:
     return next((seconds for seconds in (1, 60) if rate * seconds >= 1), 3600)
 
 
-def _answer(status: int, code: str, message: str, *headers: str) -> str:
+def answer(status: int, code: str, message: str, *headers: str) -> str:
     """Returns the action that answers a request in the form of a replica's errors."""
-    text = json.dumps({"error_code": code, "message": message})
     more = "".join(f" hdr {header}" for header in headers)
-    return f"return status {status} content-type application/json string '{text}'{more}"
+    return f"return status {status} content-type application/json string '{told(code, message)}'{more}"
+
+
+def told(code: str, message: str) -> str:
+    """Returns the body of an answer in the form of a replica's errors."""
+    return json.dumps({"error_code": code, "message": message})

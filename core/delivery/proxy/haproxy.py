@@ -5,24 +5,35 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import re
 import shutil
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path, PurePath
 
 from ...domain.frozen import Frozen
 from ...domain.project import RequestBounds
 from ...errors import MissingExtra, Unreachable
-from .front import Front, backend_lines, frontend, global_lines, own_socket
+from ..host.http import socket_in
+from ..host.ports import addresses
+from .front import Entry, Front, answer, backend_lines, frontend, global_lines, own_socket, told
+from .mesh import BACKEND_LINES, CHECK_HEADER, BackendServer, Mesh
 
 BACKEND = "replicas"
+_TOO_MUCH = "REQUEST_LIMIT_EXCEEDED"
+SENT = "x-podium-sent"  # a header for replicas (serving/predicting.py)
 # Requests up to this size can be sent again to another replica when the first dies on them (http-buffer-request has
 # HAProxy wait for the whole of them before it sends anything, without which it does not repeat them); larger ones only
 # while no connection was made.
 _BUFFER_BYTES = 65_536
+# What a request's head may be: so many fields, so many bytes of them, and of its target. HAProxy parses more than that
+# (up to a buffer, and `_PARSED_FIELDS`), because what it cannot parse gets a text of its own that no directive changes.
+_FIELDS = 100
+_FIELD_BYTES = 32_768
+_TARGET_BYTES = 8_192
+_PARSED_FIELDS = 1_000
 # A dead replica refuses the connection, and the request is immediately sent to another: checks can be slow, so that a
 # busy machine does not count as dead.
 _CHECK_OPTIONS = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
@@ -34,20 +45,6 @@ _CLIENT_SECONDS = 120  # of silence, before the connection of a client that shou
 _ANSWER_GRACE = 10.0
 
 
-class BackendServer(Frozen):
-    """One replica in the proxy's configuration: `weight` is 0..100, and 0 gets no new request."""
-
-    slot: str
-    port: int
-    weight: int
-    address: str = "127.0.0.1"
-
-    @property
-    def at(self) -> str:
-        """Returns its address as `show stat` writes it."""
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
-
-
 class ProxyLayout(Frozen):
     """The configuration that the proxy of an environment should have."""
 
@@ -56,6 +53,15 @@ class ProxyLayout(Frozen):
     servers: tuple[BackendServer, ...]
     request: RequestBounds = RequestBounds()
     front: Front = Front()
+    mesh: Mesh | None = None
+    """How it goes on between several hosts; None where all is on one."""
+
+    def seen_from(self, host: str) -> ProxyLayout:
+        """Returns the layout as the proxy of this host has it, with the servers as it knows them."""
+        if self.mesh is None:
+            return self
+        mesh = self.mesh.seen_from(host)
+        return replace(self, mesh=mesh, servers=mesh.servers(self.servers))
 
 
 class ServerStat(Frozen):
@@ -84,7 +90,7 @@ class ServerStat(Frozen):
     lasting: int
     """Seconds since the status last changed."""
     address: str = ""
-    """host:port of a server."""
+    """host:port of a server, `unix` for one on a Unix socket."""
 
     @property
     def up(self) -> bool:
@@ -113,15 +119,15 @@ def _errors(request: RequestBounds) -> str:
     found = {
         400: ("BAD_REQUEST", "This is not a request in HTTP."),
         408: ("DEADLINE_EXCEEDED", f"The request did not arrive in time: {late}."),
-        413: ("REQUEST_LIMIT_EXCEEDED", f"The request is too large: at most {request.body} bytes are accepted."),
+        413: (_TOO_MUCH, f"The request is too large: at most {request.body} bytes are accepted."),
         500: ("INTERNAL_ERROR", "The proxy failed."),
         502: ("INTERNAL_ERROR", "The replica ended, or answered something that is not HTTP."),
         503: ("TEMPORARILY_UNAVAILABLE", "No replica can take the request now."),
         504: ("DEADLINE_EXCEEDED", f"The replica did not answer within {waited:g} s."),
     }
-    told = {status: json.dumps({"error_code": code, "message": message}) for status, (code, message) in found.items()}
     return "".join(
-        f"  http-error status {status} content-type application/json string '{text}'\n" for status, text in told.items()
+        f"  http-error status {status} content-type application/json string '{told(code, message)}'\n"
+        for status, (code, message) in found.items()
     )
 
 
@@ -132,7 +138,13 @@ def _milliseconds(seconds: float) -> str:
 def _bounds(request: RequestBounds) -> str:
     """Returns the rules by which a request is refused before a replica sees it. That it has arrived is waited for up
     to the size of a buffer; of a larger one the replica waits for the rest."""
-    return f"""  http-request deny status 413 default-errorfiles if {{ req.hdr_val(content-length) gt {request.body} }}
+    target = answer(414, _TOO_MUCH, f"The address is too long: at most {_TARGET_BYTES} bytes are accepted.")
+    fields = answer(431, _TOO_MUCH, f"There are too many headers: at most {_FIELDS} are accepted.")
+    head = answer(431, _TOO_MUCH, f"The headers are too large: at most {_FIELD_BYTES} bytes are accepted.")
+    return f"""  http-request {target} if {{ url,length gt {_TARGET_BYTES} }}
+  http-request {fields} if {{ req.fhdr_cnt gt {_FIELDS} }}
+  http-request {head} if {{ req.hdrs,length gt {_FIELD_BYTES} }}
+  http-request deny status 413 default-errorfiles if {{ req.hdr_val(content-length) gt {request.body} }}
   http-request wait-for-body time {_milliseconds(request.arrival)} at-least {request.body + 1}
   http-request deny status 413 default-errorfiles if {{ req.body_size gt {request.body} }}
 """
@@ -141,14 +153,16 @@ def _bounds(request: RequestBounds) -> str:
 def render(layout: ProxyLayout, runtime: PurePath, instance: int = 1) -> str:
     """Returns the configuration file of an instance; `runtime` is the path of its socket. The first line is a
     fingerprint of everything that only a new process can change (see `fixed_part`)."""
-    address = f"[{layout.bind}]" if ":" in layout.bind else layout.bind
-    request, front = layout.request, layout.front
-    frontends = frontend(front, f"{address}:{layout.port}", runtime, instance, _bounds(request), BACKEND)
+    request, front, mesh = layout.request, layout.front, layout.mesh
+    where = Entry(_address(layout.bind, layout.port), runtime, instance, mesh.fence if mesh else ())
+    frontends = frontend(front, where, _bounds(request), BACKEND)
+    between = mesh.sections() if mesh else ""
     fixed = f"""global
-{global_lines(front)}  stats socket {runtime} mode 600 level admin expose-fd listeners
+{global_lines(front, files=mesh is not None)}  stats socket {runtime} mode 600 level admin expose-fd listeners
   maxconn 4000
   hard-stop-after 60s
   tune.bufsize {_BUFFER_BYTES}
+  tune.http.maxhdr {_PARSED_FIELDS}
 defaults
   mode http
   timeout connect 2s
@@ -159,19 +173,33 @@ defaults
   timeout http-keep-alive 60s
   timeout check 5s
   option idle-close-on-response
+  option http-ignore-probes
   retries {_RETRIES}
   option redispatch 1
   retry-on conn-failure empty-response junk-response 503
-{_errors(request)}{frontends}backend {BACKEND}
-{backend_lines(front)}  balance roundrobin
+{_errors(request)}{frontends}{between}backend {BACKEND}
+{backend_lines(front)}{BACKEND_LINES if mesh else ""}  balance roundrobin
   option http-buffer-request
+  # When it came, and how many replicas can take it: one whose model is kept busy may let it go to another.
+  http-request set-header {SENT} "%[date(0,ms)] %[nbsrv({BACKEND})]"
   option httpchk
-  http-check send meth GET uri /ping
+  http-check send meth GET uri /ping{CHECK_HEADER if mesh else ""}
 """
     servers = "".join(
-        f"  server {server.slot} {server.at} {_CHECK_OPTIONS} weight {server.weight}\n" for server in layout.servers
+        f"  server {server.slot} {server.at} {_CHECK_OPTIONS}{server.options} weight {server.weight}\n"
+        for server in layout.servers
     )
     return f"{_with_head(fixed)}{servers}"
+
+
+def _address(bind: str, port: int) -> str:
+    """Returns what HAProxy listens at, all of it where `bind` means several addresses."""
+    return ",".join(f"[{each}]:{port}" if ":" in each else f"{each}:{port}" for each in addresses(bind))
+
+
+def listens_at(config: str, bind: str, port: int) -> bool:
+    """Tells whether clients are answered there by a configuration."""
+    return re.search(rf"^  bind {re.escape(_address(bind, port))}( |$)", config, re.MULTILINE) is not None
 
 
 def _with_head(fixed: str) -> str:
@@ -191,6 +219,11 @@ def socket_of(config: str) -> str:
     """Returns the path of the runtime socket that a configuration names; empty if it names none."""
     found = re.search(r"^  stats socket (\S+) mode", config, re.MULTILINE)
     return found[1] if found else ""
+
+
+def servers_of(config: str) -> dict[str, str]:
+    """Returns the address of every server that a configuration names, by its slot."""
+    return dict(re.findall(r"^  server (\S+) (\S+) ", config, re.MULTILINE))
 
 
 def with_socket(config: str, runtime: PurePath) -> str:
@@ -244,12 +277,23 @@ class RuntimeApi:
             raise Unreachable(f"the proxy refused a change: {words}", hint=f"the commands were: {'; '.join(commands)}")
 
     def stats(self) -> list[ServerStat]:
-        """Returns the lines of `show stat`."""
-        lines = [line for line in self.ask("show stat").splitlines() if line]
+        """Returns the lines of `show stat`. Raises Unreachable if they cannot be read, such as those of a proxy that
+        ended while it answered."""
+        answer = self.ask("show stat")
+        lines = [line for line in answer.splitlines() if line]
         if not lines:
             return []
-        rows = csv.DictReader([lines[0].removeprefix("# "), *lines[1:]])
-        return [_stat(row) for row in rows]
+        try:
+            if not answer.endswith("\n"):
+                raise ValueError("it breaks off")
+            rows = csv.DictReader([lines[0].removeprefix("# "), *lines[1:]])
+            # Other backends than that of the replicas lead to other hosts' requests, and have servers of their own.
+            return [_stat(row) for row in rows if row["svname"] in _WHOLE or row["pxname"] == BACKEND]
+        except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
+            raise Unreachable(
+                f"the proxy's statistics cannot be read: {lines[-1]!r:.80} is not a whole line of them",
+                hint="try again; the agent starts a proxy that has ended",
+            ) from error
 
     def set_weights(self, weights: dict[str, int]) -> None:
         """Sets all weights with one command line, the rising ones first: at no moment do all servers have weight 0."""
@@ -274,6 +318,16 @@ class RuntimeApi:
         lines = [line.split() for line in self.ask(f"show map {file}").splitlines()]
         return {words[1]: words[2] for words in lines if len(words) == 3}
 
+    def extend_lease(self, seconds: float) -> int:
+        """Lets the proxy answer for so many seconds from now on, by its own clock; returns until when. Raises
+        Unreachable if it does not take it."""
+        name = "proc.lease"
+        answer = self.ask(f"experimental-mode on; set var {name} expr date({round(seconds)}); get var {name}")
+        found = re.search(r"value=<(\d+)>", answer)
+        if found is None:
+            raise Unreachable(f"the proxy did not take its lease: {' '.join(answer.split())[:200]}")
+        return int(found[1])
+
     def certificate(self, file: str) -> str:
         """Returns the SHA-1 of the certificate that is shown to clients; empty if there is none."""
         found = re.search(r"^SHA1 FingerPrint: (\S+)", self.ask(f"show ssl cert {file}"), re.MULTILINE)
@@ -292,15 +346,16 @@ class RuntimeApi:
     def add(self, server: BackendServer) -> None:
         """Adds a server and puts it into service."""
         name = f"{BACKEND}/{server.slot}"
-        answer = self.ask(f"add server {name} {server.at} {_CHECK_OPTIONS} weight {server.weight}")
+        answer = self.ask(f"add server {name} {server.at} {_CHECK_OPTIONS}{server.options} weight {server.weight}")
         if "registered" not in answer:
             raise Unreachable(f"the proxy refused the replica {server.slot}: {' '.join(answer.split())}")
         self.execute(f"enable health {name}", f"enable server {name}")
 
     def move(self, server: BackendServer) -> None:
-        """Points an existing server at another address or port and puts it back into service."""
+        """Points an existing server at another address or port of a network and puts it back into service."""
         name = f"{BACKEND}/{server.slot}"
-        self.ask(f"set server {name} addr {server.address} port {server.port}")
+        if not socket_in(server.address):
+            self.ask(f"set server {name} addr {server.address} port {server.port}")
         self.execute(
             f"enable health {name}", f"set server {name} state ready", f"set server {name} weight {server.weight}"
         )
@@ -317,15 +372,24 @@ class RuntimeApi:
         self.ask(f"disable health {name}; set server {name} state maint; del server {name}")
 
 
-def _stat(row: dict[str, str]) -> ServerStat:
-    def number(key: str) -> int:
-        return int(row.get(key) or 0)
+_WHOLE = {"FRONTEND": "frontend", "BACKEND": "backend"}
 
-    kind = {"FRONTEND": "frontend", "BACKEND": "backend"}.get(row["svname"], "server")
+
+def _stat(row: Mapping[str, str | None]) -> ServerStat:
+    def text(key: str) -> str:
+        found = row[key]
+        if found is None:
+            raise ValueError(f"it ends before {key}")
+        return found
+
+    def number(key: str) -> int:
+        return int(text(key) or 0)
+
+    kind = _WHOLE.get(text("svname"), "server")
     return ServerStat(
         kind=kind,
-        name=row["svname"] if kind == "server" else row["pxname"],
-        status=row["status"],
+        name=text("svname") if kind == "server" else text("pxname"),
+        status=text("status"),
         weight=number("uweight") if kind == "server" else number("weight"),
         requests=number("stot") if kind == "server" else number("req_tot"),
         errors_4xx=number("hrsp_4xx"),
@@ -334,5 +398,5 @@ def _stat(row: dict[str, str]) -> ServerStat:
         queue=number("qcur"),
         sessions=number("scur"),
         lasting=number("lastchg"),
-        address=row.get("addr", ""),
+        address=row.get("addr") or "",
     )

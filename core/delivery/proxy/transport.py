@@ -11,7 +11,8 @@ from .haproxy import ask_socket
 
 
 class Transport(Protocol):
-    """Reaches replicas and proxy. `address` is the address of a replica's row, or of the machine that serves."""
+    """Reaches replicas and proxy. `address` is the address of a replica's row (the path of its Unix socket, if it
+    listens on one), or of the machine that serves."""
 
     def http(
         self,

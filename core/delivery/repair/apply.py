@@ -81,4 +81,4 @@ class Repair:
     @property
     def serving(self) -> int | None:
         """Returns the version that should serve, by the ledger."""
-        return history.serving(self.runtime.journal, self.runtime.name)
+        return history.serving(self.runtime.journal, self.runtime.name, self.runtime.model)

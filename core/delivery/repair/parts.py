@@ -50,8 +50,11 @@ def bring_up_replicas(repair: Repair) -> None:
     new address."""
     runtime = repair.runtime
     started: list[Replica] = []
+    unknown = {row.id for row in runtime.unknown()}
     for row in runtime.replicas():
-        if row.state is ReplicaState.STOPPED:
+        if row.id in unknown:
+            runtime.say(f"left {row.id} as it is: {row.host} does not answer")
+        elif row.state is ReplicaState.STOPPED:
             if not runtime.driver.kept(row):
                 runtime.journal.replicas.remove(runtime.name, row.id)
                 runtime.say(f"forgot {row.id}, which is gone")
@@ -108,7 +111,9 @@ def give_traffic(repair: Repair) -> None:
     if not rows:
         return
     _wait_for_one(runtime, rows)
-    weights = {row.id: 0 for row in runtime.replicas()} | {row.id: FULL_SHARE for row in rows}
+    # What is on a host that does not answer gets it when that is back.
+    unknown = [row for row in runtime.unknown(version) if row.number <= wanted]
+    weights = {row.id: 0 for row in runtime.replicas()} | {row.id: FULL_SHARE for row in (*rows, *unknown)}
     changed = [row.id for row in runtime.replicas() if row.weight != weights[row.id]]
     runtime.traffic.weigh(weights)
     if changed:
@@ -153,13 +158,14 @@ def remove_strays(repair: Repair) -> None:
     snapshot = observed.snapshot(runtime, fresh=True) if repair.remove else None
     if snapshot is None or snapshot.message:
         return
-    from ...containers.engine.address import of_environment
+    from ...containers.engine.address import all_of
     from ...containers.engine.connections import shared
     from ..status.container_differences import strays
 
-    engine: Engine = shared(of_environment(runtime.project, runtime.environment))
+    addresses = all_of(runtime.project, runtime.environment)
     for each in strays(runtime, runtime.replicas(), snapshot):
-        if each.name in repair.remove:
+        if each.name in repair.remove and each.host not in runtime.driver.absent():
+            engine: Engine = shared(addresses[each.host])
             with engine.doing(f"removing the container {each.name}"):
                 engine.api.remove_container(each.id, force=True, v=True)
             runtime.say(f"removed the container {each.name}")

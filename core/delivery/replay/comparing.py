@@ -109,15 +109,24 @@ def _distance(before: Any, after: Any, tolerance: float | None) -> tuple[bool, f
         if not _number(one) or not _number(other):
             same = same and type(one) is type(other) and one == other
             continue
-        if math.isnan(one) or math.isnan(other) or math.isinf(one) or math.isinf(other):
-            same = same and (one == other or (math.isnan(one) and math.isnan(other)))
+        first, second = _float(one), _float(other)
+        if not math.isfinite(first) or not math.isfinite(second):
+            same = same and (one == other or (math.isnan(first) and math.isnan(second)))
             continue
-        apart = abs(float(one) - float(other))
+        apart = abs(first - second)
         size = apart if size is None else max(size, apart)
         whole = tolerance is None and isinstance(one, int) and isinstance(other, int)
         allowed = DEFAULT_TOLERANCE if tolerance is None else tolerance
-        same = same and (one == other if whole else apart <= allowed * max(1.0, abs(float(one))))
+        same = same and (one == other if whole else apart <= allowed * max(1.0, abs(first)))
     return same, size
+
+
+def _float(value: Any) -> float:
+    """Returns a number as a float: infinite where it is an integer too large for one, which JSON may have."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _number(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from ...domain.frozen import Frozen
@@ -16,6 +17,7 @@ from ...quality.answers import answers_of
 from ...quality.bootstrap import difference
 from ...quality.metrics import Unmeasurable, asked, measure
 from ...quality.outputs import Output
+from ...quality.outside.datasets import of_run
 from ...quality.subjects import whole_truth
 from ...serving.captures import Captured
 from ...serving.forms import rows_of
@@ -95,7 +97,7 @@ def _difference(project: Project, gate: Gate, check: Check, rows: Sequence[_Row]
     import pandas as pd
 
     table = cast("Any", pd).DataFrame([{**row.inputs, **_target(gate, row.label)} for row in rows])
-    truth = whole_truth(gate, table, project.root.joinpath)
+    truth = whole_truth(gate, table, partial(of_run, project.root, project.home))
     champion, candidate = (
         answers_of(Output.of(answers), truth, said=gate.answers, prediction=check.prediction or gate.prediction)
         for answers in ([row.champion for row in rows], [row.candidate for row in rows])
@@ -133,5 +135,11 @@ def sentences(found: Sequence[LabelledMetric]) -> Iterator[str]:
         if each.candidate is None or each.champion is None:
             yield f"{what}: {each.message}"
         else:
-            by = f"{each.difference:+.4g} (95 % interval {each.low:+.4g} … {each.high:+.4g})"
-            yield f"{what}: {each.candidate:.4g} against {each.champion:.4g}, better by {by}"
+            yield f"{what}: {each.candidate:.4g} against {each.champion:.4g}, {_judged(each)}"
+
+
+def _judged(found: LabelledMetric) -> str:
+    """Returns which side is better, with the interval of the difference, of which more is better for the candidate."""
+    difference = found.difference or 0.0
+    word = "as good" if not difference else f"{'better' if difference > 0 else 'worse'} by {abs(difference):.4g}"
+    return f"{word} (95 % interval {found.low:+.4g} … {found.high:+.4g}, where more is better)"

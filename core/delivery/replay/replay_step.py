@@ -16,7 +16,7 @@ from ...errors import PodiumError, RunFailed
 from ...serving import captures
 from ...serving.captures import Captures
 from ..environment import history
-from ..environment.runtime import EnvironmentRuntime
+from ..environment.runtime import EnvironmentRuntime, ensure_same_model
 from ..proxy.transport import DirectTransport
 from ..rollout import verify
 from ..rollout.carry_out import fetch
@@ -95,7 +95,8 @@ def gate_check(context: StepContext, check: Check, candidate: Version) -> Sequen
     name = f"replay on {check.environment}"
     try:
         runtime = _runtime(context, check.environment)
-        serving = history.serving(context.journal, runtime.name)
+        ensure_same_model(runtime, candidate)
+        serving = history.serving(context.journal, runtime.name, runtime.model)
         if serving is None:
             return (
                 CheckResult(name, Verdict.PASS, f"nothing has served {runtime.name} yet: there is nothing to replay"),
@@ -124,7 +125,7 @@ def carry_out(
     Raises Refused if another replay on the environment is running, NotFound if the candidate's files do not exist.
     """
     began = time.time()
-    champion = history.serving(runtime.journal, runtime.name)
+    champion = history.serving(runtime.journal, runtime.name, runtime.model)
     found = captures.newest(
         runtime.driver.captures(), limit=limits.limit, after=began - limits.since if limits.since is not None else 0.0
     )
@@ -213,7 +214,7 @@ def _report(
     slow = measured.slowdown
     return ReplayReport(
         environment=runtime.name,
-        model=runtime.project.mlflow.model,
+        model=runtime.model,
         version=version,
         champion=champion,
         verdict=worst(check.verdict for check in checks),

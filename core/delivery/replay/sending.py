@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from ...domain.frozen import Frozen
 from ...serving.captures import Captured
+from ..host.http import LOCAL, connected, socket_in
 from .comparing import AnswerComparison, compare, predictions, words
 
 CHAMPION, CANDIDATE = 0, 1
@@ -38,6 +39,7 @@ class Endpoint(Frozen):
     """Where a side answers: directly, or through the transport `through`."""
 
     host: str
+    """An address, or the path of a Unix socket."""
     port: int
     through: TimedTransport | None = None
 
@@ -124,9 +126,7 @@ class Connection:
 
     def _ask(self, capture: Captured) -> ReplayAnswer:
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(
-                self._endpoint.host, self._endpoint.port, timeout=self._timeout
-            )
+            self._connection = self._opened()
         headers = {"Content-Type": capture.content_type} if capture.content_type is not None else {}
         began = time.perf_counter()
         self._connection.request("POST", "/invocations", capture.body, headers)
@@ -136,6 +136,13 @@ class Connection:
         if answer.will_close:
             self.close()
         return ReplayAnswer(answer.status, body, seconds)
+
+    def _opened(self) -> http.client.HTTPConnection:
+        at, unix = self._endpoint, socket_in(self._endpoint.host)
+        opened = http.client.HTTPConnection(LOCAL if unix else at.host, at.port, timeout=self._timeout)
+        if unix:
+            opened.sock = connected(unix, self._timeout)
+        return opened
 
     def close(self) -> None:
         if self._connection is not None:

@@ -72,7 +72,7 @@ class Shadows:
         spec = drivers.ReplicaSpec(
             id=row.id,
             environment=runtime.name,
-            model=runtime.project.mlflow.model,
+            model=runtime.model,
             version=version,
             port=port,
             files=runtime.files.directory(version),

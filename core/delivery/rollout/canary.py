@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from ...domain.delivery import CanaryRequest, CanaryState, CanaryStatus, Deployment, Replica, no_canary
 from ...domain.rollout import RolloutState
+from ...domain.text.format import duration
 from ...domain.verdicts import CANARY_ABORTED, CANARY_ENDS, CheckResult, Verdict, worst
 from ...errors import Refused, RunFailed
 from ...journal import Journal
@@ -104,9 +105,17 @@ class _Hold:
     message: str = ""
     results: tuple[CheckResult, ...] = ()
     requests: int = 0
+    failed: Verdict | None = None
+    """What its analysis ended with, while a person is asked; None else."""
+    why: str = ""
+    """Why it failed."""
+    answer_by: float = 0.0
+    """When a person has to have answered (monotonic)."""
 
     @property
     def state(self) -> CanaryState:
+        if self.failed is not None:
+            return CanaryState.ASKS
         if self.deadline is not None:
             return CanaryState.RUNNING
         return CanaryState.INCONCLUSIVE if self.left is None else CanaryState.PAUSED
@@ -121,8 +130,8 @@ class _Hold:
 
 
 class Canary:
-    """The stages of one deployment, in order. `keep` writes what is known into the ledger; `tick` is called about
-    once a second (healing)."""
+    """The stages of one deployment, in order. `keep` writes what is known into the ledger, `keep_stage` how a stage
+    ended; `tick` is called about once a second (healing)."""
 
     def __init__(
         self,
@@ -132,11 +141,12 @@ class Canary:
         old: Sequence[Replica],
         *,
         keep: Callable[[Mapping[str, object]], None],
+        keep_stage: Callable[[Mapping[str, object]], None],
         tick: Callable[[], object],
     ) -> None:
         self._runtime, self._deployment = runtime, deployment
         self._new, self._old = tuple(new), tuple(old)
-        self._keep, self._tick = keep, tick
+        self._keep, self._keep_stage, self._tick = keep, keep_stage, tick
         self._rules = runtime.environment.strategy.analysis
         self._seen = max((asked.id for asked in runtime.journal.canary_requests.after(deployment.id)), default=0)
 
@@ -157,15 +167,19 @@ class Canary:
             if decided is not None:
                 return decided
             now = time.monotonic()
+            if hold.failed is not None and now >= hold.answer_by:
+                self._unanswered(hold, hold.failed)
             due = hold.deadline is not None and now >= hold.deadline
             if due or now >= next_look:
                 next_look = now + MEASURE_INTERVAL
                 self._tick()
                 self._measure(hold)
-                if due and self._judged(hold):
+                if due and hold.failed is None and self._judged(hold):
                     # Once more: measuring takes seconds where replicas are slow, which is when people abort.
                     decided = self._obey(hold)
                     if decided is not None or hold.deadline is not None:
+                        if decided is None:
+                            self._note(hold, "went on by itself")
                         return decided is not False
                 self._publish(hold)
             nearest = next_look if hold.deadline is None else min(next_look, hold.deadline)
@@ -191,13 +205,18 @@ class Canary:
             self._seen = asked.id
             why = f": {asked.why}" if asked.why else ""
             if asked.request is CanaryRequest.ABORT:
+                self._note(hold, f"taken back by {asked.who}{why}")
+                if hold.failed is not None:
+                    raise self._failed(hold, hold.failed, f"{hold.why}; {asked.who} takes it back{why}")
                 raise RunFailed(f"{CANARY_ABORTED} {asked.who} at {hold.stage.share} %{why}", hint=_ROLLED_BACK_HINT)
             if asked.request is CanaryRequest.FULL:
+                self._note(hold, f"given all traffic by {asked.who}{why}")
                 self._runtime.say(f"{asked.who} sends all traffic to version {self._deployment.to_version}{why}")
                 return False
             if asked.request is CanaryRequest.PAUSE:
                 self._pause(hold, f"paused by {asked.who}{why}")
-            elif hold.state is CanaryState.INCONCLUSIVE:
+            elif hold.state.waits:
+                self._note(hold, f"went on by {asked.who}{why}")
                 self._runtime.say(f"{asked.who} goes on although {hold.stage.share} % is {hold.verdict}{why}")
                 return True
             else:
@@ -222,7 +241,10 @@ class Canary:
         return analysis.read(self._runtime, [*self._new, *self._old])
 
     def _measure(self, hold: _Hold) -> None:
-        """Since the stage began. RunFailed at once when nothing that is still to come could save it."""
+        """Since the stage began. RunFailed at once when nothing that is still to come could save it. While a person is
+        asked, what they are shown stays."""
+        if hold.failed is not None:
+            return
         after = self._reading()
         fresh, before = (window(hold.before, after, [row.slot for row in rows]) for rows in (self._new, self._old))
         hold.results, hold.requests = tuple(analysis.judge(self._rules, fresh, before)), fresh.requests
@@ -231,7 +253,7 @@ class Canary:
         elapsed = time.time() - hold.since
         lost = analysis.beyond_saving(self._rules, fresh, share=min(1.0, elapsed / max(hold.stage.hold, elapsed)))
         if lost or (hold.deadline is None and hold.verdict is Verdict.FAIL):
-            raise self._failed(hold, Verdict.FAIL, lost or hold.words)
+            self._fail(hold, Verdict.FAIL, lost or hold.words)
 
     def _judged(self, hold: _Hold) -> bool:
         """Whether the stage may go on, now that its time is over. An error is measured again; inconclusive begins to
@@ -244,7 +266,8 @@ class Canary:
             self._runtime.say(f"{hold.stage.share} %: error, measured again ({hold.retries} of {MAX_RETRIES}): {words}")
             return False
         if verdict in (Verdict.FAIL, Verdict.ERROR):
-            raise self._failed(hold, verdict, words)
+            self._fail(hold, verdict, words)
+            return False
         self._runtime.say(f"{hold.stage.share} %: {verdict}: {words}")
         if verdict is Verdict.PASS or self._deployment.forced:
             return True
@@ -255,12 +278,56 @@ class Canary:
         )
         return False
 
+    def _fail(self, hold: _Hold, verdict: Verdict, words: str) -> None:
+        """Takes the canary back: CanaryFailed. Where podium.yaml says so, it keeps its share and asks a person."""
+        strategy, environment = self._runtime.environment.strategy, self._runtime.name
+        if strategy.on_fail != "ask":
+            self._note(hold, "taken back by itself", verdict)
+            raise self._failed(hold, verdict, words)
+        hold.failed, hold.why, hold.answer_by = verdict, words, time.monotonic() + strategy.answer_within
+        hold.deadline = hold.left = None
+        hold.message = f"{verdict} at {hold.stage.share} %: {words}"
+        limit = duration(strategy.answer_within)
+        version = self._deployment.to_version
+        self._runtime.say(f"{hold.message}; it keeps {hold.stage.share} % and asks a person, who has {limit}")
+        self._runtime.say(
+            f"podium resume -e {environment} goes on all the same, podium abort -e {environment} goes back"
+        )
+        subject = f"{environment} version {version}"
+        self._runtime.journal.audit.add("podium", "canary asks", subject, f"{hold.message}; to be answered in {limit}")
+        self._publish(hold)
+
+    def _unanswered(self, hold: _Hold, verdict: Verdict) -> None:
+        limit = duration(self._runtime.environment.strategy.answer_within)
+        self._note(hold, f"taken back: nobody answered within {limit}")
+        raise self._failed(hold, verdict, f"{hold.why}; nobody answered within {limit}")
+
+    def _note(self, hold: _Hold, outcome: str, verdict: Verdict | None = None) -> None:
+        """Keeps how a stage ended, for good: it is evidence. An answer to a canary that has failed is in the audit of
+        its version, too."""
+        said = verdict or hold.failed or (hold.verdict if hold.results else None)
+        self._keep_stage(
+            {
+                "share": hold.stage.share,
+                "since": hold.since,
+                "until": time.time(),
+                "verdict": str(said) if said is not None else None,
+                "requests": hold.requests,
+                "results": [asdict(result) for result in hold.results],
+                "outcome": outcome,
+            }
+        )
+        if hold.failed is not None:
+            subject = f"{self._runtime.name} version {self._deployment.to_version}"
+            self._runtime.journal.audit.add("podium", "canary answered", subject, f"{outcome}; {hold.message}")
+
     def _failed(self, hold: _Hold, verdict: Verdict, words: str) -> CanaryFailed:
         self._publish(hold)
         return CanaryFailed(f"{CANARY_ENDS} {verdict} at {hold.stage.share} %: {words}", verdict)
 
     def _publish(self, hold: _Hold) -> None:
-        until = None if hold.deadline is None else time.time() + hold.deadline - time.monotonic()
+        end = hold.answer_by if hold.failed is not None else hold.deadline
+        until = None if end is None else time.time() + end - time.monotonic()
         self._keep(
             {
                 "stage": hold.index,

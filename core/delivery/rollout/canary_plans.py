@@ -88,7 +88,7 @@ def _pause(now: CanaryStatus) -> tuple[Change, ...]:
 
 
 def _resume(now: CanaryStatus) -> tuple[Change, ...]:
-    waits = now.state is CanaryState.INCONCLUSIVE
+    waits = now.state.waits
     after = now.shares[min(now.stage + 1, len(now.shares) - 1)] if waits else now.share
     return (Change(f"v{now.version} gets", f"{now.share} %", f"{after} %"),)
 

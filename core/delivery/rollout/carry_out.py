@@ -64,6 +64,8 @@ def carry_out(runtime: EnvironmentRuntime, request: RolloutRequest) -> tuple[Dep
         check(runtime, request)
         ensure_possible(runtime)
     digest = fetch(runtime, request.version)
+    if not warm:
+        runtime.lifecycle.ensure_signed(request.version, fetch=True)
     why = f"{request.how} of version {request.version}"
     with operation(runtime.journal, runtime.directory, runtime.name, who=request.who, why=why):
         lines = recover_all(runtime)
@@ -94,7 +96,7 @@ def check(runtime: EnvironmentRuntime, request: RolloutRequest, *, holding: bool
     """
     plan = plans.plan(runtime.project, runtime.journal, request.how, runtime.name, request.version, holding=holding)
     ensure_as_planned(runtime.name, request.seen, plan.rests_on)
-    _check_quarantine(runtime, request, runtime.project.mlflow.model)
+    _check_quarantine(runtime, request)
     if plan.refusal and not (plan.overridable and request.force):
         raise Refused(plan.refusal, hint=plan.override if plan.overridable else "")
     return plan
@@ -110,9 +112,9 @@ def ensure_as_planned(environment: str, seen: Mapping[str, str], now: Mapping[st
             )
 
 
-def _check_quarantine(runtime: EnvironmentRuntime, request: RolloutRequest, model: str) -> None:
+def _check_quarantine(runtime: EnvironmentRuntime, request: RolloutRequest) -> None:
     """Refuses a quarantined version, or another one of its commit, to triggers; a person may force it."""
-    entry = runtime.journal.quarantine.find(model, request.version, runtime.version(request.version).commit)
+    entry = runtime.journal.quarantine.find(runtime.model, request.version, runtime.version(request.version).commit)
     if entry is not None and request.trigger is not Trigger.PERSON and request.how is not How.ROLLBACK:
         raise Refused(
             f"version {request.version} or its commit is quarantined, and a {request.trigger} may not deploy it:"
@@ -142,10 +144,10 @@ def fetch(runtime: EnvironmentRuntime, version: int) -> str:
 def _download(runtime: EnvironmentRuntime, version: int) -> str:
     from ...registry import open_registry
 
-    runtime.say(f"fetching {runtime.project.mlflow.model} version {version}")
+    runtime.say(f"fetching {runtime.model} version {version}")
     registry = open_registry(runtime.project.mlflow, runtime.project.state)
     try:
-        return registry.fetch(runtime.project.mlflow.model, version, runtime.files.directory(version))
+        return registry.fetch(runtime.model, version, runtime.files.directory(version))
     finally:
         registry.close()
 
@@ -156,9 +158,9 @@ def begin(runtime: EnvironmentRuntime, request: RolloutRequest, digest: str) -> 
     deployment = runtime.journal.ledger.begin(
         environment=runtime.name,
         how=request.how,
-        model=runtime.project.mlflow.model,
+        model=runtime.model,
         to_version=request.version,
-        from_version=history.serving(runtime.journal, runtime.name),
+        from_version=history.serving(runtime.journal, runtime.name, runtime.model),
         who=request.who,
         why=why,
         run_id=request.run_id,

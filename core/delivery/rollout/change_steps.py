@@ -79,7 +79,7 @@ def request_of(context: StepContext, runtime: EnvironmentRuntime, how: How) -> R
     options = context.options
     version = plans.parse_version(options.get("version"))
     if version is None and how in (How.DEPLOY, How.PROMOTE):
-        version = plans.parse_version(context.upstream_result("version"))
+        version = plans.parse_version(_reported(context, runtime))
     if how in (How.DEPLOY, How.PROMOTE):
         _refresh_unknown(runtime, version)
     if version is None:
@@ -105,6 +105,19 @@ def request_of(context: StepContext, runtime: EnvironmentRuntime, how: How) -> R
         seen=seen,
         asked=run.created if operation_run else time.time(),
     )
+
+
+def _reported(context: StepContext, runtime: EnvironmentRuntime) -> Any:
+    """Returns the version that an earlier step reported of the environment's model, None without one. Raises Refused
+    where all they reported is of other models: its number would name something else here."""
+    found = context.upstream_version(runtime.model)
+    other = context.upstream_result("model", runtime.model)
+    if found is None and other != runtime.model:
+        raise Refused(
+            f"the steps before this one made a version of {other}, and {runtime.name} serves {runtime.model}",
+            hint=f"write `model: {other}` for an environment of podium.yaml, and name that one here",
+        )
+    return found
 
 
 def _check_agreement(agreement: Agreement, environment: str, version: int) -> None:
@@ -135,7 +148,7 @@ def seen_of(options: Mapping[str, Any]) -> dict[str, str]:
 def _refresh_unknown(runtime: EnvironmentRuntime, version: int | None) -> None:
     """Reads the registry anew where the journal does not have the version: it may have been registered a moment
     ago."""
-    model = runtime.project.mlflow.model
+    model = runtime.model
     if version is not None and runtime.journal.versions.get(model, version) is not None:
         return
     from ...registry.snapshot import refresh

@@ -21,7 +21,7 @@ from ..environment.history import EnvironmentHistory
 from . import analysis, verify
 from .restart import restart_replica
 from .shift import shift_traffic
-from .strategies import FULL_SHARE, stages
+from .strategies import FULL_SHARE, alike, stages
 
 if TYPE_CHECKING:
     from .rollout import Rollout
@@ -91,12 +91,17 @@ def shift(rollout: Rollout) -> None:
     runtime = rollout.runtime
     new = [row for row in runtime.replicas(rollout.version) if row.number <= runtime.environment.replicas]
     old = [row for row in runtime.replicas() if row.weight and row.version != rollout.version]
+    # What is on a host that does not answer gets the weights of the others, for when it is back.
+    unknown = {row.id for row in runtime.unknown()}
+    beside = [[row.id for row in rows if row.id in unknown] for rows in (new, old)]
+    new, old = ([row for row in rows if row.id not in unknown] or rows for rows in (new, old))
     runtime.traffic.wait_up([row.slot for row in new])
     strategy = runtime.environment.strategy
     if rollout.deployment.how is How.ROLLBACK:
         strategy = replace(strategy, kind="blue-green")
     rollout.reading_before = analysis.read(runtime)
-    shift_traffic(rollout, stages(strategy, [row.id for row in new], [row.id for row in old]), new, old)
+    planned = stages(strategy, [row.id for row in new], [row.id for row in old])
+    shift_traffic(rollout, alike(planned, *beside), new, old)
     took = time.time() - rollout.asked
     rollout.update(share=FULL_SHARE, traffic_seconds=round(took, 3))
     runtime.say(f"version {rollout.version} has all traffic of {runtime.name}, {took:.2f} s after it was asked for")
@@ -113,6 +118,8 @@ def move_aliases(rollout: Rollout) -> None:
     try:
         for line in rollout.alias_process.move(rollout.deployment):
             rollout.runtime.say(line)
+    except Interrupted:
+        raise  # it is moved when the rest is finished, here or by recovery
     except PodiumError as error:
         if not rollback:
             raise
@@ -143,7 +150,7 @@ def clean_up(rollout: Rollout) -> None:
     """Stops earlier versions beyond `keep` and removes those beyond `keep_stopped`; never the one that a rollback
     would bring back first."""
     runtime = rollout.runtime
-    past = EnvironmentHistory.load(runtime.journal, runtime.project.mlflow.model, runtime.name)
+    past = EnvironmentHistory.load(runtime.journal, runtime.model, runtime.name)
     back = past.good_before(leaving=(rollout.version,))
     ranked = [_next_back(rollout, back, past.serving), past.serving, *past.earlier]
     try:

@@ -12,11 +12,13 @@ from ...domain.verdicts import Source, quarantine_of, taken_back
 from ...journal import Journal
 
 
-def warnings(project: Project, journal: Journal, how: How, number: int, serving: int | None) -> Iterator[str]:
+def warnings(
+    project: Project, journal: Journal, model: str, how: How, number: int, serving: int | None
+) -> Iterator[str]:
     """Yields a sentence for each. A rollback goes back to what served, whatever gates said."""
     if how is How.ROLLBACK:
         return
-    verdicts = journal.verdicts.of(project.mlflow.model, number)
+    verdicts = journal.verdicts.of(model, number)
     back = taken_back(verdicts)
     if back is not None and quarantine_of(verdicts) is None:
         yield f"version {number} was taken back {ago(back.at)}: {back.sentence}"

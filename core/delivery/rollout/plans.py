@@ -16,6 +16,7 @@ from ...journal import Journal
 from ..environment import front, history, settings
 from ..environment.ending import runs
 from ..environment.history import EnvironmentHistory
+from ..environment.leases import leased
 from ..environment.lock import lock_name
 from ..environment.registry_view import RegistryView
 from ..environment.runtime import EnvironmentRuntime
@@ -46,36 +47,35 @@ def plan(
     """
     config = project.environment(environment)
     runtime = EnvironmentRuntime(project, journal, config)
-    past = EnvironmentHistory.load(journal, project.mlflow.model, environment)
-    registry = RegistryView.load(journal, project.mlflow.model)
-    number = version if version is not None else _meant(journal, project.mlflow.model, how, past, registry)
+    model = runtime.model
+    past = EnvironmentHistory.load(journal, model, environment)
+    registry = RegistryView.load(journal, model)
+    number = version if version is not None else _meant(journal, model, how, past, registry)
     candidate = _candidate(runtime, registry, number, how)
-    refusal, overridable = _refusal(project, journal, how, config, number, candidate, past)
+    refusal, overridable = _refusal(runtime, how, number, candidate, past)
     if not holding and (busy := locked(journal, environment)):
         refusal, overridable = busy, False
     return Plan(
         target=environment,
         verb=how.value,
-        title=_title(how, environment, project.mlflow.model, number),
+        title=_title(how, environment, model, number),
         action=_ACTIONS[how],
-        changes=tuple(_changes(project, journal, how, number, past, registry)),
+        changes=tuple(_changes(runtime, how, number, past, registry)),
         steps=tuple(_steps(runtime, how, number, past)),
         command=_command(how, environment, number, force=force),
         warnings=(
             *_warnings(project, how, config, number, past, registry),
             *_unwatched(runtime, how, number, past.answering),
-            *plan_verdicts.warnings(project, journal, how, number, past.serving),
+            *plan_verdicts.warnings(project, journal, model, how, number, past.serving),
         ),
         refusal=refusal,
         overridable=overridable,
         type_to_confirm=environment if config.protected else "",
         guarded=True,
         expected_seconds=_expected(runtime, how, number, past),
-        versions=VersionChange(
-            project.mlflow.model, number, past.answering, candidate, _baseline(registry, past.serving)
-        ),
+        versions=VersionChange(model, number, past.answering, candidate, _baseline(registry, past.serving)),
         arguments={"version": str(number), "environment": environment},
-        rests_on=rests_on(project, journal, how, environment, number),
+        rests_on=rests_on(journal, model, how, environment, number),
     )
 
 
@@ -89,7 +89,7 @@ def _candidate(runtime: EnvironmentRuntime, registry: RegistryView, number: int,
     NotFound for any other that is gone."""
     found = registry.version(number)
     if found is None and not _kept(runtime, number, how):
-        model = runtime.project.mlflow.model
+        model = runtime.model
         raise NotFound(f"model {model} has no version {number}", hint="`podium versions` lists those there are")
     return found
 
@@ -146,7 +146,7 @@ def _way_out(journal: Journal, environment: str) -> str:
     )
 
 
-def rests_on(project: Project, journal: Journal, how: How, environment: str, version: int) -> dict[str, str]:
+def rests_on(journal: Journal, model: str, how: How, environment: str, version: int) -> dict[str, str]:
     """Returns what a plan was made from. It is read again under the lock; a difference means that another change
     came first."""
     found = ledger_state(journal, environment)
@@ -154,12 +154,12 @@ def rests_on(project: Project, journal: Journal, how: How, environment: str, ver
     stopped = history.stopped(journal, environment)
     found["state"] = stopped.words if stopped is not None else "running"
     if how is not How.ROLLBACK:
-        known = journal.versions.get(project.mlflow.model, version)
+        known = journal.versions.get(model, version)
         found["quarantined"] = (
-            "yes" if journal.quarantine.find(project.mlflow.model, version, known.commit if known else None) else "no"
+            "yes" if journal.quarantine.find(model, version, known.commit if known else None) else "no"
         )
     if how is How.PROMOTE:
-        found["gate"] = str(verdict(project, journal, version) or "none")
+        found["gate"] = str(verdict(journal, model, version) or "none")
     return found
 
 
@@ -172,25 +172,25 @@ def ledger_state(journal: Journal, environment: str) -> dict[str, str]:
     }
 
 
-def verdict(project: Project, journal: Journal, version: int) -> Verdict | None:
+def verdict(journal: Journal, model: str, version: int) -> Verdict | None:
     """Returns the worst of the latest reports of every gate about this version; the registry's tag if the journal
     has none; else None.
 
     A manual replay informs and does not count: as a check of a gate it is part of that gate's report.
     """
     latest: dict[str, Verdict] = {}
-    for report in journal.gates.of(project.mlflow.model, version):
+    for report in journal.gates.of(model, version):
         if not report.gate.startswith(REPLAY_PREFIX):
             latest.setdefault(report.gate, report.verdict)
     if latest:
         return worst(latest.values())
-    known = journal.versions.get(project.mlflow.model, version)
+    known = journal.versions.get(model, version)
     return known.verdict if known else None
 
 
 def meant_version(project: Project, journal: Journal, how: How, environment: str) -> int:
     """Returns the version to use if none is named. Raises NotFound if there is none."""
-    model = project.mlflow.model
+    model = history.model_of(project, journal, environment)
     past = EnvironmentHistory.load(journal, model, environment)
     return _meant(journal, model, how, past, RegistryView.load(journal, model))
 
@@ -231,29 +231,68 @@ def _kept(runtime: EnvironmentRuntime, version: int, how: How) -> bool:
     return served and (bool(runtime.running(version)) or runtime.files.digest(version) is not None)
 
 
+def _other_model(runtime: EnvironmentRuntime, how: How) -> str:
+    """Returns why podium.yaml's model is not brought to where replicas of another one are; empty if they are not."""
+    wanted, name = runtime.project.model_of(runtime.name), runtime.name
+    if how not in (How.DEPLOY, How.PROMOTE) or runtime.model == wanted:
+        return ""
+    return (
+        f"{name} has replicas of the model {runtime.model}, and podium.yaml names {wanted} for it: stop it first"
+        f" (podium stop -e {shlex.quote(name)}), or give {wanted} an environment of another name and port"
+    )
+
+
+def _impossible(
+    runtime: EnvironmentRuntime, how: How, number: int, candidate: Version | None, past: EnvironmentHistory
+) -> str:
+    """Returns why not, whatever a person's reason; empty if nothing is in the way."""
+    project, config = runtime.project, runtime.environment
+    if other := _other_model(runtime, how):
+        return other
+    if candidate is not None and candidate.status != "READY":
+        return f"version {number} is {candidate.status} in the registry, not READY"
+    if how is not How.ROLLBACK and (unusable := front.wrong(project, config)):
+        return f"environments.{config.name}.{unusable[0][0]}: {unusable[0][1]}"
+    if how is How.PROMOTE and not history.carries(project, config.name):
+        return f"{config.name} does not carry the alias {CHAMPION}: deploy to it instead"
+    if how is How.ROLLBACK and number == past.serving:
+        return f"version {number} already serves {config.name}"
+    if how is not How.ROLLBACK and leased(config) and not runtime.journal.agent.status().alive:
+        return (
+            f"{config.name} has several hosts, and no agent watches this project: after {config.lease:g} s their"
+            " proxies would answer nobody. Start it (podium watch), or say stale: serve"
+        )
+    if how is How.START and number != past.serving:
+        return f"version {number} is not what {config.name} served last"
+    if config.verified and not (how is How.ROLLBACK and not runtime.missing(number)):
+        return _unsigned(runtime, number)
+    return ""
+
+
+def _unsigned(runtime: EnvironmentRuntime, number: int) -> str:
+    """Returns why signatures do not allow that a version is served; empty if they do. Statements that are only on the
+    MLflow run are asked for later, with the version's files, unless those that are here do not allow it."""
+    from ...signatures import kept, required
+
+    known = runtime.version(number)
+    if not any(kept.read(runtime.project.state, runtime.model, number)) and known.mlflow_run:
+        return ""
+    why = required.why_not(runtime.project, runtime.model, number)
+    if why and known.mlflow_run and not kept.bring(runtime.project, known):
+        why = required.why_not(runtime.project, runtime.model, number)
+    return f"{why}: podium evidence sign v{number}" if why else ""
+
+
 def _refusal(
-    project: Project,
-    journal: Journal,
-    how: How,
-    config: Environment,
-    number: int,
-    candidate: Version | None,
-    past: EnvironmentHistory,
+    runtime: EnvironmentRuntime, how: How, number: int, candidate: Version | None, past: EnvironmentHistory
 ) -> tuple[str, bool]:
     """Returns (why not, whether a person's reason overrides it); ("", False) if the change is allowed."""
-    if candidate is not None and candidate.status != "READY":
-        return f"version {number} is {candidate.status} in the registry, not READY", False
-    if how is not How.ROLLBACK and (unusable := front.wrong(project, config)):
-        return f"environments.{config.name}.{unusable[0][0]}: {unusable[0][1]}", False
-    if how is How.PROMOTE and not history.carries(project, config.name):
-        return f"{config.name} does not carry the alias {CHAMPION}: deploy to it instead", False
-    if how is How.ROLLBACK and number == past.serving:
-        return f"version {number} already serves {config.name}", False
-    if how is How.START and number != past.serving:
-        return f"version {number} is not what {config.name} served last", False
+    journal, config = runtime.journal, runtime.environment
+    if why := _impossible(runtime, how, number, candidate, past):
+        return why, False
     served = (how is How.ROLLBACK and number in past.earlier) or how is How.START
     entry = journal.quarantine.find(
-        project.mlflow.model, number, candidate.commit if candidate is not None and not served else None
+        runtime.model, number, candidate.commit if candidate is not None and not served else None
     )
     if entry is not None:
         return f"version {number} is quarantined{f': {entry.why}' if entry.why else ''} (by {entry.who})", True
@@ -263,7 +302,7 @@ def _refusal(
             True,
         )
     if how is How.PROMOTE:
-        found = verdict(project, journal, number)
+        found = verdict(journal, runtime.model, number)
         if found is not Verdict.PASS:
             return (
                 f"version {number} has not passed a gate"
@@ -274,13 +313,9 @@ def _refusal(
 
 
 def _changes(
-    project: Project,
-    journal: Journal,
-    how: How,
-    number: int,
-    past: EnvironmentHistory,
-    registry: RegistryView,
+    runtime: EnvironmentRuntime, how: How, number: int, past: EnvironmentHistory, registry: RegistryView
 ) -> list[Change]:
+    project, config = runtime.project, runtime.environment
     environment, serving, aliases = past.environment, past.serving, registry.aliases
     before = past.answering
     changes = [Change(f"traffic of {environment}", _name(before), _name(number))] if before != number else []
@@ -299,20 +334,20 @@ def _changes(
         ]
     if how is How.ROLLBACK and serving is not None:
         changes.append(Change(f"version {serving}", "may be deployed", "quarantined, with its commit"))
-    config = project.environments[environment]
     if plugins.driver_capabilities(config.driver).engine and before != number:
-        changes.append(Change("image", *(_image(project, journal, config, version) for version in (before, number))))
+        changes.append(Change("image", *(_image(runtime, version) for version in (before, number))))
     return changes
 
 
-def _image(project: Project, journal: Journal, config: Environment, version: int | None) -> str:
+def _image(runtime: EnvironmentRuntime, version: int | None) -> str:
     """Returns the image of a version on the environment's engine, as the journal knows it: its digest in a registry,
     else its id."""
     from ...containers.engine.address import of_environment
 
     if version is None:
         return ""
-    known = journal.images.get(project.mlflow.model, version, str(of_environment(project, config)))
+    address = of_environment(runtime.project, runtime.environment)
+    known = runtime.journal.images.get(runtime.model, version, str(address))
     if known is None:
         return "to be brought there, or built"
     where, algorithm, digest = known.reference.rpartition("sha256:")

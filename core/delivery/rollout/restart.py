@@ -24,6 +24,7 @@ def restart_replica(runtime: EnvironmentRuntime, row: Replica, *, keep: bool) ->
     Where nothing else serves, a spare one is started first and gets its traffic meanwhile. RunFailed when the new one
     does not become healthy; the spare one then stays.
     """
+    runtime.lifecycle.ensure_signed(row.version)  # before the one that runs is stopped
     weight = row.weight
     spare = _spare(runtime, row) if weight and runtime.driver.alive(row) and not others_serve(runtime, row) else None
     if weight:

@@ -28,8 +28,12 @@ def shift_traffic(rollout: Rollout, stages: Sequence[Stage], new: Sequence[Repli
         rollout.update(canary=known)
         rollout.save()
 
+    def keep_stage(ended: Mapping[str, object]) -> None:
+        rollout.update(stages=(*rollout.state.stages, ended))
+        rollout.save()
+
     runtime = rollout.runtime
-    canary = Canary(runtime, rollout.deployment, new, old, keep=keep, tick=lambda: heal(runtime))
+    canary = Canary(runtime, rollout.deployment, new, old, keep=keep, keep_stage=keep_stage, tick=lambda: heal(runtime))
     all_now = False
     for index, stage in enumerate(stages):
         if stage.share == FULL_SHARE:

@@ -22,6 +22,7 @@ from ..environment import history
 from ..environment.ending import end_all, runs
 from ..environment.lock import operation
 from ..environment.runtime import EnvironmentRuntime
+from ..environment.served_at import STOPPED
 from .carry_out import ensure_as_planned
 from .change_steps import ensure_allowed, runtime_of, seen_of
 from .plans import ledger_state, locked
@@ -37,7 +38,7 @@ def plan_stop(project: Project, journal: Journal, target: str) -> Plan:
     """Returns what a stop would end. NotFound for an unknown environment."""
     environment = project.environment(target)
     runtime = EnvironmentRuntime(project, journal, environment)
-    serving, rows = history.serving(journal, target), runtime.replicas()
+    serving, rows = history.serving(journal, target, runtime.model), runtime.replicas()
     return Plan(
         target=target,
         verb="stop",
@@ -83,7 +84,11 @@ def _nothing(runtime: EnvironmentRuntime) -> str:
     stopped = history.stopped(runtime.journal, runtime.name)
     if stopped is not None:
         return f"{runtime.name} was stopped by {stopped.who}"
-    return f"nothing runs for {runtime.name}" if history.serving(runtime.journal, runtime.name) is None else ""
+    return (
+        f"nothing runs for {runtime.name}"
+        if history.serving(runtime.journal, runtime.name, runtime.model) is None
+        else ""
+    )
 
 
 def stop(context: StepContext) -> Mapping[str, Any]:
@@ -100,7 +105,7 @@ def stop(context: StepContext) -> Mapping[str, Any]:
         runtime.journal.stops.put(Stopped(runtime.name, deployment, run.who, time.time(), run.why, run.id))
         busy = runtime.traffic.drain([row for row in runtime.replicas() if row.weight])
         ended = end_all(runtime)
-    runtime.journal.audit.add(run.who, "stopped", runtime.name, run.why)
+    runtime.journal.audit.add(run.who, STOPPED, runtime.name, run.why)
     if busy:
         runtime.say(f"{', '.join(sorted(busy))} still answered requests when the time for that was over")
     return {"environment": runtime.name, "version": current.to_version if current else None, "ended": ended}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ...domain.frozen import Frozen
 from ...domain.project import Strategy
@@ -34,6 +35,16 @@ def stages(strategy: Strategy, new: Sequence[str], old: Sequence[str]) -> list[S
             if 0 < share < FULL_SHARE
         ] + [last]
     return [last]
+
+
+def alike(planned: Sequence[Stage], new: Sequence[str], old: Sequence[str]) -> list[Stage]:
+    """Returns the stages with further replicas of both sides, which get no requests now, for when they do."""
+
+    def more(stage: Stage) -> dict[str, int]:
+        share = max(stage.weights.values(), default=0)
+        return dict.fromkeys(new, share) | dict.fromkeys(old, share if stage.share < FULL_SHARE else 0)
+
+    return [replace(stage, weights={**more(stage), **stage.weights}) for stage in planned]
 
 
 def _rolled(new: Sequence[str], old: Sequence[str], count: int) -> Stage:

@@ -22,6 +22,8 @@ from . import analysis
 INPUT_EXAMPLE = "serving_input_example.json"
 WARM_UP_ROUNDS = 3
 FIRST_ANSWER_TIMEOUT = 30.0
+# Of what goes through the proxy and predicts nothing.
+_ANSWER_TIMEOUT = 10.0
 # A replica keeps nothing of what has this query (core/serving/app.py).
 _WARM_UP_PATH = "/invocations?warm-up"
 _NOTHING = "the model has no input example, and no request was captured"
@@ -121,15 +123,23 @@ def watch(runtime: EnvironmentRuntime, replicas: Sequence[Replica], before: Read
 def verify(runtime: EnvironmentRuntime, version: int) -> str:
     """Asks through the proxy which version answers; returns what was done, in words. RunFailed when an answer is not
     by `version`."""
-    sockets = own_ways(runtime)
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(runtime.environment.bind, runtime.environment.bind)  # noqa: S104 - compared, not bound
-    times = max(5, 3 * runtime.environment.replicas)
+    ways = own_ways(runtime)
+    times = max(5, 3 * runtime.environment.replicas, 2 * len(runtime.environment.hosts))
     for turn in range(times):
+        door = ways[turn % len(ways)]
         try:
-            unix = sockets[turn % len(sockets)] if sockets else ""
-            answer = get_json(runtime.transport, host, runtime.environment.port, "/version", unix=unix, timeout=5.0)
+            answer = get_json(
+                runtime.transport,
+                door.address,
+                runtime.environment.port,
+                "/version",
+                unix=door.unix,
+                timeout=_ANSWER_TIMEOUT,
+            )
             found = answer.get("version")
         except OSError as error:
+            if door.host in runtime.driver.absent():
+                continue
             raise RunFailed(
                 f"{runtime.name} does not answer on port {runtime.environment.port}: {error}",
                 hint=f"see {runtime.directory}",
@@ -138,7 +148,7 @@ def verify(runtime: EnvironmentRuntime, version: int) -> str:
             raise RunFailed(
                 f"{runtime.name} answers with version {found}, not {version}", hint="`podium status` says what runs"
             )
-    running = len(runtime.running(version))
+    running = len({row.id for row in (*runtime.running(version), *runtime.unknown(version))})
     if running < runtime.environment.replicas:
         raise RunFailed(
             f"{running} of {runtime.environment.replicas} replicas of version {version} run",

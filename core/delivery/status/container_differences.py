@@ -118,10 +118,12 @@ def strays(runtime: EnvironmentRuntime, rows: Sequence[Replica], snapshot: Engin
     # by its label.
     coming = {row.id for row in rows if not noted(row)}
     own = runtime.driver.owned_names().helpers
+    absent = runtime.driver.absent()  # what is not needed there is removed when it answers again
     return [
         each
         for each in snapshot.containers
         if each.id not in mine
+        and each.host not in absent
         and each.replica not in coming
         and each.role != names.SHADOW_ROLE
         and own.get(each.name) != each.role

@@ -3,19 +3,23 @@ be; the others are compared with it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
+from ...clock import elapsed
 from ...domain.containers import EngineSnapshot
 from ...domain.delivery import Deployment, Replica, ReplicaState
 from ...domain.models import CHAMPION
 from ...domain.repair import Difference, DifferenceKind, Severity
-from ...domain.text.format import count
+from ...domain.text.format import count, duration
+from ...errors import UsageError
 from ..environment import front, settings
 from ..environment.history import EnvironmentHistory, carries
 from ..environment.lifecycle import noted
 from ..environment.registry_view import RegistryView
 from ..environment.runtime import EnvironmentRuntime
-from ..proxy.haproxy import ServerStat
+from ..proxy.haproxy import BackendServer, ServerStat
+from ..proxy.proxy import Instance
 
 _UNKNOWN = "what runs is unknown; what served when it was last seen is left as it is"
 
@@ -45,6 +49,7 @@ def find(
     elif trouble:
         found.append(Difference(DifferenceKind.UNREACHABLE, runtime.name, f"{trouble}: {_UNKNOWN}"))
     else:
+        found += _absent(runtime)
         found += _replicas(runtime, serving, replicas, snapshot, busy=busy)
         found += _proxy(runtime, replicas, snapshot, busy=busy)
         if snapshot is not None and not snapshot.message:
@@ -74,6 +79,21 @@ def _left_by_stop(runtime: EnvironmentRuntime, replicas: Sequence[Replica]) -> l
     left = f"{count(len(replicas), 'replica')} of {runtime.name} left"
     words = f"the stop was interrupted, with {left}: podium stop -e {runtime.name} ends the rest"
     return [Difference(DifferenceKind.INTERRUPTED, runtime.name, words, Severity.WARNING)]
+
+
+def _absent(runtime: EnvironmentRuntime) -> list[Difference]:
+    """Returns the hosts that do not answer, with what becomes of their replicas."""
+    after = runtime.environment.replace
+    then = f"its replicas are started elsewhere after {duration(after)}" if after is not None else "it has no traffic"
+    return [
+        Difference(
+            DifferenceKind.UNREACHABLE,
+            host,
+            f"{host} has not answered for {duration(elapsed(absent.since, time.time()))}, and {then}: {absent.why}",
+            Severity.WARNING,
+        )
+        for host, absent in runtime.driver.absent().items()
+    ]
 
 
 # Replicas
@@ -153,15 +173,34 @@ def _down(row: Replica, snapshot: EngineSnapshot | None, *, kept: bool) -> Diffe
 def _proxy(
     runtime: EnvironmentRuntime, replicas: Sequence[Replica], snapshot: EngineSnapshot | None, *, busy: bool
 ) -> list[Difference]:
-    rows = [row for row in replicas if row.state is not ReplicaState.STOPPED]
+    unseen = (ReplicaState.STOPPED, ReplicaState.UNKNOWN)  # a host that does not answer is told by itself
+    rows = [row for row in replicas if row.state not in unseen]
     if not rows:
         return []
     readings = runtime.proxy.readings()
     found = [*_silent(runtime, readings, snapshot), *front.differences(runtime)]
+    if not busy and not found:
+        found += _by_other_settings(runtime)
     for stats in readings.values():
         seen = _instance(rows, replicas, {stat.name: stat for stat in stats if stat.kind == "server"}, busy=busy)
         found += [each for each in seen if each not in found]
     return found
+
+
+def _by_other_settings(runtime: EnvironmentRuntime) -> list[Difference]:
+    """Returns that the proxy goes by what podium.yaml said before. A file that it names and that cannot be used leaves
+    it so."""
+    repair = "give the proxy the settings of now: a new process takes its connections over"
+    try:
+        if runtime.proxy.fits(runtime.traffic.layout()):
+            return []
+    except UsageError as error:
+        words = f"the proxy cannot have the settings of podium.yaml: {error.message}"
+        return [Difference(DifferenceKind.PROXY, "proxy", words, Severity.WARNING)]
+    keys = settings.changed_of_proxy(runtime)
+    was = f"another {', '.join(keys)} than podium.yaml has now" if keys else "the settings of another version of Podium"
+    words = f"the proxy was started with {was}"
+    return [Difference(DifferenceKind.PROXY, "proxy", words, Severity.WARNING, repair)]
 
 
 def _silent(
@@ -170,10 +209,10 @@ def _silent(
     """Returns the proxy instances that do not answer. A remaining one has all the traffic."""
     found: list[Difference] = []
     severity = Severity.WARNING if readings else Severity.PROBLEM
-    silent = [instance for instance in runtime.proxy.instances if instance.number not in readings]
+    silent = [instance for instance in runtime.proxy.instances if instance.key not in readings]
     for instance in silent:
-        called = "the proxy" if not readings else f"instance {instance.number} of the proxy"
-        words = "does not answer" if instance.alive() else _why_down(runtime, instance.number, snapshot)
+        called = "the proxy" if not readings else instance.words
+        words = "does not answer" if instance.alive() else _why_down(runtime, instance, snapshot)
         found.append(Difference(DifferenceKind.PROXY, "proxy", f"{called} {words}", severity, f"start {called} again"))
     return found if readings else found[:1]
 
@@ -191,11 +230,11 @@ def _instance(
     return found
 
 
-def _why_down(runtime: EnvironmentRuntime, instance: int, snapshot: EngineSnapshot | None) -> str:
+def _why_down(runtime: EnvironmentRuntime, instance: Instance, snapshot: EngineSnapshot | None) -> str:
     if snapshot is None:
         return "does not run"
-    called = runtime.driver.owned_names().proxies.get(instance)
-    container = next((each for each in snapshot.containers if each.name == called), None)
+    called = runtime.driver.owned_names().proxies.get(instance.number)
+    container = next((each for each in snapshot.containers if (each.name, each.host) == (called, instance.host)), None)
     return f"is {container.state}" if container is not None and container.state != "running" else "does not run"
 
 
@@ -215,7 +254,7 @@ def _server(row: Replica, server: ServerStat | None, *, busy: bool) -> Differenc
             if busy
             else Difference(DifferenceKind.WEIGHT, row.id, text, repair=f"give {row.id} weight {row.weight}")
         )
-    here = f"[{row.address}]:{row.port}" if ":" in row.address else f"{row.address}:{row.port}"
+    here = BackendServer(row.slot, row.port, row.weight, row.address).shown
     if server.address and server.address != here and not busy and row.state is not ReplicaState.DEAD:
         text = f"the proxy looks for {row.id} at {server.address}, and it is at {here}"
         return Difference(DifferenceKind.NETWORK, row.id, text, repair=f"tell the proxy where {row.id} is")
@@ -238,7 +277,7 @@ def _containers(
     by_id = {each.id: each for each in snapshot.containers}
     for row in replicas:
         container = by_id.get(row.container)
-        if container is not None:
+        if container is not None and row.state is not ReplicaState.UNKNOWN:
             found += compare(runtime, row, container, busy=busy)
     return found if busy else [*found, *beside(runtime, runtime.replicas(), snapshot)]
 

@@ -11,14 +11,14 @@ from typing import Any
 from ... import plugins
 from ...containers import Engine, Labels, open_engine
 from ...containers.engine import labels as names
-from ...containers.engine.address import Address, of_environment, of_project
+from ...containers.engine.address import Address, all_of, of_project
 from ...containers.images import store
 from ...domain.containers import UnneededImage
 from ...domain.delivery import DeploymentState
 from ...domain.project import Project
 from ...errors import Unreachable
 from ...journal import Journal
-from ..environment.history import EnvironmentHistory
+from ..environment.history import EnvironmentHistory, model_of, models
 from ..environment.runtime import Say
 
 KEEP_NEWEST = 5
@@ -26,17 +26,30 @@ KEEP_NEWEST = 5
 _MIN_AGE_SECONDS = 3600  # seconds
 
 
-def needed(project: Project, journal: Journal, *, newest: int = KEEP_NEWEST) -> dict[int, str]:
-    """Returns version -> why its images stay: it is running, it serves by the ledger, it may be rolled back to, it
-    has an alias, or it is one of the newest."""
+# A version of a model.
+Key = tuple[str, int]
+
+
+def needed(project: Project, journal: Journal, *, newest: int = KEEP_NEWEST) -> dict[Key, str]:
+    """Returns (model, version) -> why its images stay: it is running, it serves by the ledger, it may be rolled back
+    to, it has an alias, or it is one of the newest of its model."""
+    found: dict[Key, str] = {}
+    for model in models(project, journal):
+        found |= {(model, version): why for version, why in _needed(project, journal, model, newest).items()}
+    return found
+
+
+def _needed(project: Project, journal: Journal, model: str, newest: int) -> dict[int, str]:
     found: dict[int, str] = {}
-    for version in sorted({image.version for image in journal.images.of(project.mlflow.model)}, reverse=True)[:newest]:
+    for version in sorted({image.version for image in journal.images.of(model)}, reverse=True)[:newest]:
         found[version] = f"one of the newest {newest}"
-    for alias, version in journal.versions.aliases(project.mlflow.model).items():
+    for alias, version in journal.versions.aliases(model).items():
         found[version] = f"is the {alias}"
     for environment in project.environments.values():
         name = environment.name
-        history = EnvironmentHistory.load(journal, project.mlflow.model, name)
+        if model_of(project, journal, name) != model:
+            continue
+        history = EnvironmentHistory.load(journal, model, name)
         for version in history.earlier[: environment.keep + environment.keep_stopped]:
             found[version] = f"{name} may go back to it"
         back = history.good_before()
@@ -93,21 +106,22 @@ def engines(project: Project) -> list[Address]:
     found = [of_project(project)]
     for environment in project.environments.values():
         if plugins.driver_capabilities(environment.driver).engine:
-            address = of_environment(project, environment)
-            found += [address] if str(address) not in {str(one) for one in found} else []
+            for address in all_of(project, environment).values():
+                found += [address] if str(address) not in {str(one) for one in found} else []
     return found
 
 
-def _on(engine: Engine, project: Project, journal: Journal, stay: dict[int, str]) -> list[UnneededImage]:
-    noted = {image.image_id for image in journal.images.of(project.mlflow.model)}
+def _on(engine: Engine, project: Project, journal: Journal, stay: dict[Key, str]) -> list[UnneededImage]:
+    noted = {image.image_id for model in models(project, journal) for image in journal.images.of(model)}
     found: list[UnneededImage] = []
     bases: set[str] = set()
     for one in _listed(engine, project, names.IMAGE_ROLE):
         marks: dict[str, str] = one.get("Labels") or {}
         version = _number(marks.get(names.VERSION, ""))
-        if marks.get(names.MODEL) != project.mlflow.model:
+        model = marks.get(names.MODEL, "")
+        if model not in models(project, journal):
             bases.add(marks.get(names.DEPENDENCIES, ""))
-        elif version not in stay:
+        elif (model, version) not in stay:
             found.append(_unneeded(engine, one, version, "no environment needs this version"))
         elif one["Id"] not in noted and not _young(engine, one):
             found.append(_unneeded(engine, one, version, "another image of this version took its place"))
@@ -131,6 +145,7 @@ def _young(engine: Engine, one: dict[str, Any]) -> bool:
 
 
 def _unneeded(engine: Engine, one: dict[str, Any], version: int | None, why: str) -> UnneededImage:
+    marks: dict[str, str] = one.get("Labels") or {}
     tags = [tag for tag in one.get("RepoTags") or () if tag != "<none>:<none>"]
     return UnneededImage(
         str(engine.address),
@@ -139,6 +154,7 @@ def _unneeded(engine: Engine, one: dict[str, Any], version: int | None, why: str
         version,
         int(one.get("Size") or 0),
         why,
+        marks.get(names.MODEL, "") if version is not None else "",
     )
 
 
@@ -160,7 +176,7 @@ def _remove(engine: Engine, image_id: str) -> bool:
 def _forget(project: Project, journal: Journal, one: UnneededImage) -> None:
     if one.version is None:
         return
-    known = journal.images.get(project.mlflow.model, one.version, one.engine)
+    known = journal.images.get(one.model or project.mlflow.model, one.version, one.engine)
     if known is not None and known.image_id == one.image_id:
         journal.images.remove(known.model, known.version, known.engine)
 

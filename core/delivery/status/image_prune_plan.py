@@ -12,6 +12,7 @@ from ...domain.project import Project
 from ...domain.text.format import count, size
 from ...errors import NotFound
 from ...journal import Journal
+from ..environment.history import models
 from .image_prune import KEEP_NEWEST, find, needed, prune
 
 if TYPE_CHECKING:
@@ -51,9 +52,10 @@ def _kept(project: Project, journal: Journal, newest: int, found: Sequence[Unnee
     why = needed(project, journal, newest=newest)
     gone = {(each.engine, each.image_id) for each in found}
     return [
-        Change(f"v{each.version}", size(each.size), f"kept: {why[each.version]}")
-        for each in journal.images.of(project.mlflow.model)
-        if each.version in why and (each.engine, each.image_id) not in gone
+        Change(project.version(each.model, each.version), size(each.size), f"kept: {why[each.model, each.version]}")
+        for model in models(project, journal)
+        for each in journal.images.of(model)
+        if (each.model, each.version) in why and (each.engine, each.image_id) not in gone
     ]
 
 

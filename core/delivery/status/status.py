@@ -22,6 +22,7 @@ from ..environment.history import EnvironmentHistory, carries, why_no_way_back
 from ..environment.lock import lock_name, operation
 from ..environment.registry_view import RegistryView
 from ..environment.runtime import EnvironmentRuntime, Say, quiet
+from ..environment.served_at import STOPPED
 from ..rollout import canary
 from . import differences
 from .traffic_shares import shares, under_way
@@ -45,7 +46,7 @@ class ObservedEnvironment(Frozen):
 def look(runtime: EnvironmentRuntime, *, busy: bool = False, fresh: bool = False) -> ObservedEnvironment:
     """Looks at an environment. `busy`: a change is in progress, whose own differences are left out. `fresh`: the
     engine is asked, whatever the agent knows."""
-    model = runtime.project.mlflow.model
+    model = runtime.model
     past = EnvironmentHistory.load(runtime.journal, model, runtime.name)
     registry = RegistryView.load(runtime.journal, model)
     replicas, proxy_alive, trouble = _seen(runtime)
@@ -96,6 +97,7 @@ def status(project: Project, journal: Journal, environment: Environment, *, fres
         traffic=shares(runtime, seen.replicas, ask=rollout is not None) if seen.proxy_alive else {},
         rollout=rollout,
         stopped=past.stopped,
+        model=runtime.model,
     )
 
 
@@ -112,7 +114,7 @@ def stop(project: Project, journal: Journal, environment: Environment, *, say: S
             journal.stops.put(Stopped(environment.name, current.id, whoami(), time.time()))
         stopped = end_all(runtime)
         if stopped:
-            journal.audit.add(whoami(), "stop", environment.name, ", ".join(stopped))
+            journal.audit.add(whoami(), STOPPED, environment.name, ", ".join(stopped))
     return stopped
 
 
@@ -134,6 +136,8 @@ def _seen(runtime: EnvironmentRuntime) -> tuple[tuple[Replica, ...], bool, str]:
 
 
 def _state(runtime: EnvironmentRuntime, row: Replica) -> Replica:
+    if row.host in runtime.driver.absent():
+        return replace(row, state=ReplicaState.UNKNOWN)
     there = runtime.driver.kept(row) if row.state is ReplicaState.STOPPED else runtime.driver.alive(row)
     return row if there else replace(row, state=ReplicaState.DEAD)
 
@@ -151,7 +155,7 @@ def _readiness(
     """Returns (expected seconds until it takes traffic, why) for the version that a rollback brings back."""
     back = past.good_before()
     if back is None:
-        return None, why_no_way_back(runtime.journal, runtime.project.mlflow.model, past)
+        return None, why_no_way_back(runtime.journal, runtime.model, past)
     try:
         return _ready(runtime, back, past, seen.replicas) if not seen.trouble else (None, _NOT_KNOWN)
     except Unreachable:

@@ -36,7 +36,7 @@ class ClientLimits(Frozen):
     rate: float | None = None
     """Requests a second; None for as many as it likes."""
     connections: int | None = None
-    """Open connections from one address; None for as many as it likes."""
+    """Open connections from one address; None for the ceiling of the proxy."""
 
 
 class TokenScope(StrEnum):

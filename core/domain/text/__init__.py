@@ -29,6 +29,7 @@ class Style(Frozen):
 
 
 PLAIN = Style()
+_MOST_DIGITS = 18  # of a number that SQLite can hold
 _MAX_CODES = 32
 Span = tuple[int, int, Style]
 
@@ -70,6 +71,12 @@ def visible(text: str) -> str:
 def _written_out(found: re.Match[str]) -> str:
     number = ord(found.group())
     return f"^{chr(number ^ 0x40)}" if number < 0x20 or number == 0x7F else f"<U+{number:04X}>"
+
+
+def whole_number(text: str) -> int | None:
+    """Returns the number that a text of digits says; None for any other text, and for more digits than a number of the
+    journal has."""
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else None
 
 
 def one_line(text: str) -> str:

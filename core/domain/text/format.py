@@ -112,8 +112,8 @@ def figure(value: object) -> str:
 
 
 def signed(value: float) -> str:
-    """Returns a difference with its sign."""
-    return f"{value:+.4f}" if abs(value) < 100 else f"{value:+,.0f}"
+    """Returns a difference with its sign, in four figures."""
+    return f"{'-' if value < 0 else '+'}{number(abs(value))}"
 
 
 def signal(name: str, value: float | None) -> str:

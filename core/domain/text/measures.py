@@ -20,6 +20,8 @@ def value(kind: MonitorKind, measure: str, amount: float | None) -> str:
         return duration(amount)
     if kind in (MonitorKind.DATA, MonitorKind.LABELS):
         return f"{amount * 100:.3g} %"
+    if kind is MonitorKind.INFRA:
+        return f"{amount:.0f}"
     return number(amount)
 
 

@@ -123,9 +123,11 @@ def unfinished_by(name: str) -> int | None:
 def scan(path: str, hashes: FileHashes, *, inside: str = "") -> list[FileEntry]:
     """Returns what is at and below an input, sorted. Raises FileNotFoundError if there is nothing. Inputs are only
     hashed, so links are followed: the path itself, and links below it, to directories too (each directory once).
-    With `inside`, for a commit that anybody may have written, links to directories that are not below that one are
-    only links. `outputs` reads what steps wrote, and follows no links."""
+    With `inside`, for a commit that anybody may have written, links to what is not below that directory are only
+    links. `outputs` reads what steps wrote, and follows no links."""
     status = os.stat(path)  # noqa: PTH116  (thousands of calls: pathlib doubles their cost)
+    if inside and not _below(os.path.realpath(path), os.path.realpath(inside)):
+        return [FileEntry("", "link", os.path.realpath(path))]
     if not stat.S_ISDIR(status.st_mode):
         if not stat.S_ISREG(status.st_mode):
             raise RunFailed(
@@ -183,6 +185,10 @@ def matching(root: str, pattern: str) -> list[str]:
     return sorted(str(path) for path in found if not IGNORED.intersection(path.parts))
 
 
+def _below(real: str, directory: str) -> bool:
+    return f"{real}/".startswith(f"{directory}/")
+
+
 class _Walk(Frozen):
     """One walk over an input. `walked` are the real paths that were walked or will be: none is walked twice, so that
     links in a circle, or two to each directory of many, come to an end."""
@@ -204,7 +210,7 @@ class _Walk(Frozen):
     def _item(self, item: os.DirEntry[str], relative: str) -> Iterator[FileEntry]:
         if item.is_dir(follow_symlinks=False):
             yield from self.go(item.path, f"{relative}/")
-        elif item.is_symlink() and not os.path.isfile(item.path):  # noqa: PTH113
+        elif item.is_symlink() and not self._is_file(item.path):
             yield FileEntry(relative, "link", os.readlink(item.path))  # noqa: PTH115
             real = os.path.realpath(item.path)
             if os.path.isdir(real) and relative.count("/") < _MAX_DEPTH and self._follows(real):  # noqa: PTH112
@@ -214,8 +220,13 @@ class _Walk(Frozen):
             digest = self.hashes.digest(item.path, status)
             yield FileEntry(relative, "file", digest, status.st_size, stat.S_IMODE(status.st_mode))
 
+    def _is_file(self, link: str) -> bool:
+        """Tells whether a link leads to a file that may be read."""
+        may = not self.inside or _below(os.path.realpath(link), self.inside)
+        return may and os.path.isfile(link)  # noqa: PTH113
+
     def _follows(self, real: str) -> bool:
-        if self.inside and not f"{real}/".startswith(f"{self.inside}/"):
+        if self.inside and not _below(real, self.inside):
             return False
         if any(f"{real}/".startswith(f"{each}/") for each in self.walked):
             return False

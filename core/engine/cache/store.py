@@ -27,6 +27,7 @@ from ..graph import PlannedStep
 from .file_copy import place
 from .hashing import FileEntry, FileHashes, matching, refuse_pointers, scan, summary
 from .image_digests import ImageDigests
+from .key_parts import MAX_FILES, KeyParts, digest
 from .objects import Objects
 from .outputs import OutputLocation, Outputs
 from .restoring import Restorer
@@ -80,12 +81,17 @@ class Cache:
     def key(self, step: PlannedStep, project: Project, root: Path) -> str:
         """Returns the key without the executor's part (`keyed` adds it). Raises RunFailed if an input does not
         exist, OSError if one cannot be read."""
+        return self.keyed_parts(step, project, root)[0]
+
+    def keyed_parts(self, step: PlannedStep, project: Project, root: Path) -> tuple[str, KeyParts]:
+        """Returns the same key, and digests of what it is made from."""
         secrets = {value for value in project.secrets if len(value) >= _MIN_SECRET_LENGTH and not value.isdecimal()}
         declared = {name: "" if value in secrets else value for name, value in {**project.env, **step.env}.items()}
+        inputs, files = self._inputs(step, root)
         parts = [
             KEY_FORMAT,
             step.command,
-            self._inputs(step, root),
+            inputs,
             sorted(declared.items()),
             sorted(step.outputs),
             step.spec.executor,
@@ -93,10 +99,16 @@ class Cache:
             project.mlflow.tracking_uri,
             project.mlflow.experiment,
         ]
-        return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
+        key = hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()
+        tracking = digest(f"{project.mlflow.tracking_uri}\0{project.mlflow.experiment}")
+        variables = {name: digest(value) for name, value in declared.items()}
+        noted = (digest(step.command), dict(inputs), files, variables, sorted(step.outputs), step.spec.executor)
+        return key, KeyParts(*noted, "", tracking)
 
-    def _inputs(self, step: PlannedStep, root: Path) -> list[tuple[str, str]]:
+    def _inputs(self, step: PlannedStep, root: Path) -> tuple[list[tuple[str, str]], Mapping[str, Mapping[str, str]]]:
+        """Returns the digest of each input, and of the files below those that have not too many."""
         found: list[tuple[str, str]] = []
+        files: dict[str, Mapping[str, str]] = {}
         top = str(root)
         for pattern in step.inputs:
             paths = matching(top, pattern)
@@ -108,7 +120,9 @@ class Cache:
                 entries = scan(f"{top}/{path}", self.hashes, inside=inside)
                 refuse_pointers(top, path, entries)
                 found.append((path, summary(entries)))
-        return found
+                if len(entries) <= MAX_FILES:
+                    files[path] = {entry.path: f"{entry.kind} {entry.digest[:24]}" for entry in entries}
+        return found, files
 
     def find(self, key: str) -> StoredResult | None:
         kept = self._new.get(key)

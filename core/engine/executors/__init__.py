@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ... import plugins
 from ...domain.frozen import Frozen
-from ...domain.project import ContainerSpec, Project
+from ...domain.project import ContainerSpec, Project, StepSpec
 
 if TYPE_CHECKING:
     from ..cache import Cache
@@ -36,6 +36,8 @@ class Task(Frozen):
     """Whether processes that the command leaves running are found and ended."""
     project: Project | None = None
     """The project; None for a built-in step."""
+    spec: StepSpec | None = None
+    """The step as podium.yaml has it; None for one of Podium's own."""
     container: ContainerSpec | None = None
     """What its container is made from; None for a process."""
     attempt: int = 1

@@ -29,6 +29,15 @@ POLL_INTERVAL = 0.05
 # A line without an end (a prompt, a progress bar) is shown when nothing has come for so long. Less would tear lines on
 # a busy machine.
 LINE_TIMEOUT = 1.0
+# A progress bar that moves slowly is shown less and less often: each state that is shown is a record of its own.
+MAX_LINE_TIMEOUT = 60.0
+
+
+def show_at(heard: float, shown: float, pieces: int) -> float:
+    """Returns when a line that has no end yet is shown as far as it is: after a silence since `heard`, and where
+    `pieces` of it were shown, the last one at `shown`, after twice as long as the time before."""
+    silent = heard + LINE_TIMEOUT
+    return max(silent, shown + min(MAX_LINE_TIMEOUT, LINE_TIMEOUT * 2.0 ** min(pieces, 10))) if pieces else silent
 
 
 @dataclass(slots=True)
@@ -74,7 +83,7 @@ class Attempt:
         self._give_up_at: float | None = None
         self._reason = ""
         self._tails = {"o": b"", "e": b""}
-        self._heard_at = 0.0
+        self._heard_at = self._shown_at = 0.0
         self.code: int | None = None
         for descriptor in self._streams:
             os.set_blocking(descriptor, False)
@@ -118,8 +127,9 @@ class Attempt:
         """Does what is due; returns the ending once everything has ended. To be called after a child has ended and
         whenever `next_look` says so."""
         now = time.monotonic()
-        if self._log.unfinished and now >= self._heard_at + LINE_TIMEOUT:
+        if self._log.unfinished and now >= self._show_at():
             self._log.flush()
+            self._shown_at = now
         if self.code is None:
             self.code = self._execution.poll()
         if self.code is None:
@@ -137,8 +147,11 @@ class Attempt:
         """Returns when `advance` has something to do even if nothing happens, on the monotonic clock."""
         if self.code is not None or (self._kill_at is not None and self._give_up_at is not None):
             return time.monotonic() + POLL_INTERVAL
-        silence = self._heard_at + LINE_TIMEOUT if self._log.unfinished else None
+        silence = self._show_at() if self._log.unfinished else None
         return min((at for at in (self._timeout_at, self._kill_at, silence) if at is not None), default=None)
+
+    def _show_at(self) -> float:
+        return show_at(self._heard_at, self._shown_at, self._log.pieces)
 
     def _kill_if_due(self, now: float) -> None:
         if self._kill_at is not None and now >= self._kill_at:

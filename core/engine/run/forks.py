@@ -25,8 +25,8 @@ def of_fork(project: Project, trusted: Project, name: str) -> tuple[Project, str
     if why_not:
         return project, why_not
     alone = replace(pipeline, steps={key: _alone(step) for key, step in pipeline.steps.items()})
-    mlflow = replace(project.mlflow, tracking_uri=NO_STORE, artifacts="", variables=(), named=True)
-    return replace(project, mlflow=mlflow, pipelines={**project.pipelines, name: alone}), ""
+    mlflow = replace(project.mlflow, tracking_uri=NO_STORE, registry_uri="", artifacts="", variables=(), named=True)
+    return replace(project, mlflow=mlflow, passed=(), pipelines={**project.pipelines, name: alone}), ""
 
 
 def after_approval(project: Project, name: str, reason: str) -> Project:

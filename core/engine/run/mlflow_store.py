@@ -36,6 +36,11 @@ def prepare_store(
         require_server(project.mlflow, project.state)
     if not registers:
         return
+    registry = project.mlflow.registry
+    if project.mlflow.registry_uri and not registry.embedded:
+        from ...registry.asking import ask_registry
+
+        ask_registry(registry, project.state)
     if not project.mlflow.embedded:
         from ...registry.asking import make_experiment
 

@@ -13,7 +13,7 @@ from typing import Any
 from ...config.expressions import evaluate_when, looks_at_outcome
 from ...domain.project import Scalar
 from ...domain.runs import Step, StepState
-from ..graph import PlannedStep
+from ..graph import PlannedStep, dependents
 
 _SEVERITY = {
     StepState.SUCCEEDED: 0,
@@ -30,8 +30,6 @@ class StepNode:
 
     step: PlannedStep
     """The step."""
-    missing: int
-    """Number of needs that have not finished."""
     state: StepState = StepState.PENDING
     """Its state."""
     attempt: int = 0
@@ -59,11 +57,8 @@ class StepNode:
 
 class RunGraph:
     def __init__(self, steps: Sequence[PlannedStep]) -> None:
-        self.nodes = {step.name: StepNode(step, len(step.needs)) for step in steps}
-        self._dependents: dict[str, list[str]] = {step.name: [] for step in steps}
-        for step in steps:
-            for need in step.needs:
-                self._dependents[need].append(step.name)
+        self.nodes = {step.name: StepNode(step) for step in steps}
+        self._dependents = dependents(steps)
         self._ready = [(step.position, step.name) for step in steps if not step.needs]
         heapq.heapify(self._ready)
         self.unfinished = len(steps)
@@ -83,11 +78,11 @@ class RunGraph:
         node = self.nodes[name]
         node.state = state
         self.unfinished -= 1
-        for dependent in self._dependents[name]:
-            other = self.nodes[dependent]
-            other.missing -= 1
-            if not other.missing:
-                heapq.heappush(self._ready, (other.step.position, dependent))
+        for group in self._dependents[name]:
+            group.missing -= 1
+            if not group.missing:
+                for step in group.members:
+                    heapq.heappush(self._ready, (step.position, step.name))
 
     def take_ready(self) -> StepNode | None:
         """Returns the next step, in written order, whose needs have finished."""

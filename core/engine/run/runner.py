@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,19 @@ from ...errors import PodiumError
 from ...journal import Journal
 from ..approvals import counting, missing, waiting_words
 from ..graph import PlannedStep
+from .admission import LOOK_INTERVAL, Admission
 from .attempt import STOP_GRACE, AttemptEnd
 from .attempts import Attempts
 from .record import RunRecord
 from .run_graph import RunGraph, StepNode
-from .step_launcher import Launcher, StepFailed
+from .step_launcher import Launcher, NotAdmitted, StepFailed
 from .timers import Timers
 from .workspace_locks import WorkspaceLocks
 
 HEARTBEAT_INTERVAL = 1.0
 MAX_BACKOFF = 300.0
 CLAIM_INTERVAL = 0.2
+_NEVER_HINT = "ask for less in podium.yaml, or run it where there is more"
 
 
 class Runner:
@@ -52,8 +55,15 @@ class Runner:
         self._graph = RunGraph(steps)
         self._graph.take_over(resumed)
         workspace = Path(run.workspace or project.root)
+        self._admission = Admission(project, run)
         self._launcher = Launcher(
-            project, run, workspace, self._graph, isolated=isolated, breathe=self._keep_up_while_busy
+            project,
+            run,
+            workspace,
+            self._graph,
+            isolated=isolated,
+            breathe=self._keep_up_while_busy,
+            admission=self._admission,
         )
         self._claims = None if isolated else WorkspaceLocks(project.state, steps, run.id)
         self._attempts = Attempts(wake, grace=grace)
@@ -64,6 +74,8 @@ class Runner:
         self._awaiting_approval: list[StepNode] = []
         self._backing_off: set[str] = set()
         self._next: list[StepNode] = []
+        # Those that wait for what this machine has.
+        self._queued: list[StepNode] = []
         # The step that is being started or ended: a cancellation meanwhile leaves it to the code that does that.
         self._in_hand = ""
         self._blocked_by = ""
@@ -92,6 +104,7 @@ class Runner:
         finally:
             self._launcher.close()
             self._attempts.close()
+            self._admission.close()
             if self._claims:
                 self._claims.release()
         return self._outcome()
@@ -99,7 +112,12 @@ class Runner:
     # Starting
 
     def _start_ready(self) -> None:
-        while len(self._attempts) < self._run.jobs:
+        for node in list(self._queued):
+            if self._admitted(node):
+                self._queued.remove(node)
+                self._begin(node)
+        # No more wait than could run: each of them keeps what it asks for from those that come later.
+        while len(self._attempts) + len(self._queued) < self._run.jobs:
             node = self._next.pop(0) if self._next else self._graph.take_ready()
             if node is None:
                 return
@@ -111,6 +129,28 @@ class Runner:
             self._begin(node)
             self._record.flush_if_due()
 
+    def _admitted(self, node: StepNode) -> bool:
+        """Claims what the step asks of this machine; if it has to wait, says for what. Raises StepFailed for one
+        that can never run here."""
+        words = self._admission.take(node.step)
+        waited = node in self._queued
+        if not words:
+            if waited:
+                node.message = ""
+                self._launcher.log(node).note("goes on")
+            return True
+        if not waited:
+            if never := self._admission.impossible(node.step):
+                raise StepFailed(f"it can never run here: {never}", _NEVER_HINT)
+            self._queued.append(node)
+            self._launcher.log(node).note(words)
+        if words != node.message:
+            node.message = words
+            node.state = StepState.PENDING
+            self._change(node, message=words)
+        self._timers.wake_after(LOOK_INTERVAL)
+        return False
+
     def _may_begin(self, node: StepNode) -> bool:
         if self._cancelled:
             self._settle(node, StepState.CANCELLED)
@@ -118,12 +158,15 @@ class Runner:
         values = {"trigger": str(self._run.trigger), "branch": self._run.branch}
         try:
             reason = self._graph.reason_to_skip(node, values, self._run.params)
+            asked = "" if reason else self._launcher.why_asked(node)
         except PodiumError as error:
             self._fail(node, StepFailed(error.message, error.hint))
             return False
         if reason:
             self._settle(node, StepState.SKIPPED, reason)
             return False
+        if asked:
+            node.step = replace(node.step, spec=replace(node.step.spec, approval=True, approval_reason=asked))
         if node.step.spec.approval and not self._approved(node):
             self._await_approval(node)
             return False
@@ -177,8 +220,13 @@ class Runner:
             node.started = time.time()
         self._in_hand = node.step.name
         try:
-            execution = self._launcher.begin(node)
+            execution = self._launcher.begin(node, lambda: self._admitted(node))
+        except NotAdmitted:
+            node.attempt -= 1
+            node.state = StepState.PENDING
+            return
         except StepFailed as problem:
+            self._admission.release(node.step.name)
             if self._cancelled:
                 self._settle(node, StepState.CANCELLED, self._cancelled_words())
             else:
@@ -187,6 +235,7 @@ class Runner:
         finally:
             self._in_hand = ""
         if execution is None:
+            self._admission.release(node.step.name)
             self._settle(node, StepState.SUCCEEDED)
             return
         self._change(node, attempt=node.attempt, started=node.started, key=node.key, message="")
@@ -208,6 +257,11 @@ class Runner:
         """Writes the heartbeat, now and every HEARTBEAT_INTERVAL seconds. As a timer it also bounds the loop's
         wait, so that requests in the journal are noticed within that time even without a signal."""
         self._journal.runs.heartbeat(self._run.id)
+        for name, words in self._admission.gpu_words().items():
+            node = self._graph.nodes[name]
+            if words != node.message and name in self._attempts:
+                node.message = words
+                self._change(node, message=words)
         self._timers.after(HEARTBEAT_INTERVAL, self._beat)
 
     def _keep_up_while_busy(self) -> None:
@@ -220,6 +274,9 @@ class Runner:
 
     def _end(self, node: StepNode, ending: AttemptEnd) -> None:
         self._in_hand = node.step.name
+        self._admission.release(node.step.name)
+        if node.step.spec.gpus:
+            node.message = ""
         try:
             self._launcher.finish(node, ending)
         except StepFailed as problem:
@@ -267,9 +324,10 @@ class Runner:
                 self._attempts.stop(words, only=name)
                 continue
             self._backing_off.discard(name)
-            for waiting in (self._awaiting_approval, self._next):
+            for waiting in (self._awaiting_approval, self._next, self._queued):
                 if node in waiting:
                     waiting.remove(node)
+            self._admission.release(name)
             self._settle(node, StepState.CANCELLED, words)
 
     def _settle(self, node: StepNode, state: StepState, message: str = "", **fields: Any) -> None:
@@ -312,8 +370,11 @@ class Runner:
             name = node.step.name
             if not node.state.finished and name not in self._attempts and name != self._in_hand:
                 self._settle(node, StepState.CANCELLED)
+        for node in self._queued:
+            self._admission.release(node.step.name)
         self._awaiting_approval.clear()
         self._next.clear()
+        self._queued.clear()
 
     def _cancelled_words(self) -> str:
         return f"cancelled by {self._cancelled[0]}" if self._cancelled else ""
@@ -323,6 +384,9 @@ class Runner:
     def _note_run_state(self) -> None:
         if self._blocked_by and self._next:
             self._record.change_run(RunState.QUEUED, self._blocked_by)
+        elif self._queued and not self._attempts:
+            first = self._queued[0]
+            self._record.change_run(RunState.QUEUED, f"{first.step.name} {first.message}")
         elif self._awaiting_approval and not self._attempts and not self._backing_off and not self._next:
             names = ", ".join(node.step.name for node in self._awaiting_approval)
             reason = next((node.step.spec.approval_reason for node in self._awaiting_approval), "")

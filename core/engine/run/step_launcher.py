@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,16 @@ from ...logs.writer import StepLog
 from ...preload.protocol import Child
 from ...registry.tracked import runs_gone
 from .. import builtin_process, environment, paths
-from ..cache import Cache, StoredResult, keyed
+from ..cache import Cache, StoredResult, key_parts, keyed
 from ..cache.hashing import locate
+from ..cache.key_parts import KeyParts
 from ..context import StepContext, UpstreamStep
 from ..editable import import_paths
 from ..executors import Execution, Executor, ExecutorContext, Task, load
 from ..executors.preloaded import PreloadedExecution
 from ..graph import PlannedStep
 from ..secret_files import in_files
+from .admission import Admission
 from .attempt import AttemptEnd
 from .run_graph import RunGraph, StepNode
 
@@ -47,16 +50,29 @@ class StepFailed(Exception):
         self.hint = hint
 
 
+class NotAdmitted(Exception):
+    """Raised when a step has to wait for what this machine has."""
+
+
 class Launcher:
     """Starts and finishes the steps of one run. `root` is where commands start; `breathe` is called while a large file
     is read, and may raise to end that."""
 
     def __init__(
-        self, project: Project, run: Run, root: Path, graph: RunGraph, *, isolated: bool, breathe: Callable[[], None]
+        self,
+        project: Project,
+        run: Run,
+        root: Path,
+        graph: RunGraph,
+        *,
+        isolated: bool,
+        breathe: Callable[[], None],
+        admission: Admission,
     ) -> None:
         self._project, self._run, self._root, self._graph = project, run, root, graph
         self._isolated = isolated
         self._breathe = breathe
+        self._admission = admission
         self._directory = paths.run_directory(project.state, run.id)
         self._fresh = paths.fresh_marker(project.state, run.id).exists()
         self._executors: dict[str, Executor] = {}
@@ -69,14 +85,18 @@ class Launcher:
         self._missed_told = False
         self._secrets = (*project.secrets, *in_files(project))
 
-    def begin(self, node: StepNode) -> Execution | None:
-        """Returns the started execution; None if there is nothing to do because the outputs were restored.
+    def begin(self, node: StepNode, admitted: Callable[[], bool]) -> Execution | None:
+        """Returns the started execution; None if there is nothing to do because the outputs were restored. `admitted`
+        is asked before anything is started.
 
-        Raises StepFailed if it cannot be started, OSError if the log cannot be written.
+        Raises StepFailed if it cannot be started, NotAdmitted if it has to wait, OSError if the log cannot be written.
         """
         log = self.log(node)
         try:
-            return self._begin_builtin(node) if node.step.spec.uses else self._begin_command(node, log)
+            if not node.step.spec.uses:
+                return self._begin_command(node, log, admitted)
+            _ensure(admitted)
+            return self._begin_builtin(node)
         except (StepFailed, PodiumError, OSError, sqlite3.Error) as error:
             problem = _why_not_started(error)
             log.note(problem.message)
@@ -128,16 +148,19 @@ class Launcher:
 
     # Commands
 
-    def _begin_command(self, node: StepNode, log: StepLog) -> Execution | None:
+    def _begin_command(self, node: StepNode, log: StepLog, admitted: Callable[[], bool]) -> Execution | None:
         step = node.step
         if step.cacheable:
-            node.base = self._store().key(step, self._project, self._root)
-            node.key = keyed(node.base, self._fingerprint(step))
+            node.base, parts = self._store().keyed_parts(step, self._project, self._root)
+            fingerprint = self._fingerprint(step)
+            node.key = keyed(node.base, fingerprint)
+            self._note_parts(step.name, replace(parts, fingerprint=fingerprint))
             if node.attempt == 1 and self._restore(node, log):
                 return None
         else:
             self._fingerprint(step)
             node.base, node.key = "", self._own_key(node)
+        _ensure(admitted)
         if step.outputs:
             self._make_way(node, step.cacheable)
         node.cached, node.origin, node.message = False, None, ""
@@ -153,7 +176,8 @@ class Launcher:
 
     def _task(self, node: StepNode, log: StepLog) -> Task:
         step = node.step
-        contained = step.container is not None
+        elsewhere = plugins.executor_capabilities(step.spec.executor).elsewhere
+        contained = step.container is not None or elsewhere
         shared = self._shared.get(contained)
         if shared is None:
             shared = environment.fixed(self._project, self._run, contained=contained)
@@ -162,7 +186,12 @@ class Launcher:
             self._shared[contained] = shared
         spec = step.spec
         threads = environment.threads(spec.cpus, local=not contained)
-        env = environment.for_step({**threads, **shared}, self._run, step.name, node.key, {**step.env, **step.values})
+        gpus = environment.gpus(self._admission.gpus(step)) if not contained else {}
+        env = environment.for_step(
+            {**threads, **shared, **gpus}, self._run, step.name, node.key, {**step.env, **step.values}
+        )
+        if plugins.executor_capabilities(spec.executor).local:
+            env.update(self._admission.variables(step.name))
         if step.env.get(_PYTHONPATH) and shared.get(_PYTHONPATH):
             env[_PYTHONPATH] = os.pathsep.join((shared[_PYTHONPATH], step.env[_PYTHONPATH]))
         if not contained and not self._missed_told and (words := environment.not_passed_on(env)):
@@ -175,6 +204,7 @@ class Launcher:
             env,
             self._root,
             project=self._project,
+            spec=step.spec,
             container=step.container,
             attempt=node.attempt,
             base=node.base,
@@ -244,6 +274,11 @@ class Launcher:
                 f"{restored.aside} files with other content stood in the way; they are in {self._directory / 'aside'}"
             )
         return True
+
+    def _note_parts(self, step: str, parts: KeyParts) -> None:
+        """Keeps what the key was made from, for those who ask why the step ran. Without it only that is not known."""
+        with suppress(OSError, UnicodeError):
+            key_parts.keep(parts, self._project.state, self._run.id, step)
 
     def _learnt(self, node: StepNode) -> Mapping[str, Any]:
         """What the execution found out besides the exit code; its part of the key may be known only now."""
@@ -340,6 +375,19 @@ class Launcher:
         name = paths.safe_name(node.step.name)
         return self._directory / f"{name}.context.json", self._directory / f"{name}.result.json"
 
+    def why_asked(self, node: StepNode) -> str:
+        """Returns why a person has to approve a built-in step before it starts, by what earlier ones have found; empty
+        if none has to, and where podium.yaml asks for a person anyway. Raises PodiumError where that cannot be told."""
+        step = node.step
+        ask = plugins.asker(step.spec.uses) if step.spec.uses and not step.spec.approval else None
+        if ask is None:
+            return ""
+        context = StepContext(self._project, self._run, step.name, step.options, self._upstream(node), node.attempt)
+        try:
+            return ask(context)
+        finally:
+            context.close()
+
     def _upstream(self, node: StepNode) -> Mapping[str, UpstreamStep]:
         found: dict[str, UpstreamStep] = {}
         for other in self._graph.ancestors(node):
@@ -374,6 +422,11 @@ class Launcher:
 
     def _words(self, ending: AttemptEnd) -> str:
         return self._masked(ending.last)[:MAX_LAST_WORDS]
+
+
+def _ensure(admitted: Callable[[], bool]) -> None:
+    if not admitted():
+        raise NotAdmitted
 
 
 def _why_not_started(error: Exception) -> StepFailed:

@@ -12,8 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 
 from ... import plugins
+from ...domain.access.clients import Auth
 from ...domain.access.roles import Role
+from ...domain.evidence.settings import Evidence
 from ...domain.frozen import Frozen
+from ...domain.infra.rules import Rules, joined
+from ...domain.infra.settings import Infra
 from ...domain.project import Approvers, Check, Environment, Gate, Pipeline, Project, Proof, StepSpec
 
 # What a commit of another branch may say for itself.
@@ -48,9 +52,27 @@ def _as_strict(own: Project, trusted: Project) -> tuple[Project, list[str]]:
     environments = {
         name: _environment(each, trusted.environments.get(name), words) for name, each in own.environments.items()
     }
+    infra = {name: _infra(each, trusted.infra.get(name), words) for name, each in own.infra.items()}
     gates = {name: _gate(each, trusted.gates.get(name), words) for name, each in own.gates.items()}
     pipelines = {name: _Pipeline(each, trusted, words).strict() for name, each in own.pipelines.items()}
-    return replace(own, environments=environments, gates=gates, pipelines=pipelines), words
+    evidence = _evidence(own.evidence, trusted.evidence, words)
+    own = replace(own, environments=environments, gates=gates, pipelines=pipelines, infra=infra, evidence=evidence)
+    return own, words
+
+
+def _evidence(own: Evidence, trusted: Evidence, words: list[str]) -> Evidence:
+    """Returns whose word counts about what is served: that of the files that were named before, and as they were
+    before."""
+    for name, what in (
+        ("signers", "names other signers"),
+        ("revoked", "leaves out keys that are revoked"),
+        ("anchor", "names another anchor"),
+    ):
+        before = getattr(trusted, name)
+        if before and getattr(own, name) != before:
+            words.append(f"evidence.{name} {what}")
+            own = replace(own, **{name: before})
+    return replace(own, signers_of=tuple(dict.fromkeys((*own.signers_of, *trusted.signers_of))))
 
 
 def _environment(own: Environment, trusted: Environment | None, words: list[str]) -> Environment:
@@ -59,11 +81,72 @@ def _environment(own: Environment, trusted: Environment | None, words: list[str]
     if trusted.protected and not own.protected:
         words.append(f"environment {own.name} is not protected any more")
         own = replace(own, protected=True)
+    if trusted.verified and not own.verified:
+        words.append(f"environment {own.name} serves what nobody has signed")
+        own = replace(own, verify=trusted.verify)
     for role in Role:
         before, now = trusted.who.of(role), own.who.of(role)
         if before is not None and (now is None or not now.within(before)):
             words.append(f"environment {own.name} lets others {role}")
             own = replace(own, who=replace(own.who, **{role.value: before}))
+    return _feedback(_limits(_open(own, trusted, words), trusted, words), trusted, words)
+
+
+def _open(own: Environment, trusted: Environment, words: list[str]) -> Environment:
+    """Returns the environment with the TLS and the clients of before, where its own are less, and reached from no more
+    machines than before where one of the two is missing."""
+    if trusted.https is not None and own.https is None:
+        words.append(f"environment {own.name} has no TLS any more")
+        own = replace(own, https=trusted.https)
+    if trusted.auth is not None and not _asks_as_much(own.auth, trusted.auth):
+        words.append(f"environment {own.name} lets in other clients")
+        own = replace(own, auth=trusted.auth)
+    if own.open and not trusted.open:
+        words.append(f"environment {own.name} is open to everybody")
+        lacks = own.https is None or own.auth is None
+        own = replace(own, open=False, bind=trusted.bind if lacks else own.bind)
+    return own
+
+
+def _asks_as_much(own: Auth | None, trusted: Auth) -> bool:
+    if own is None or (own.tokens, own.client_ca) != (trusted.tokens, trusted.client_ca):
+        return False
+    return not trusted.clients or (bool(own.clients) and set(own.clients) <= set(trusted.clients))
+
+
+def _limits(own: Environment, trusted: Environment, words: list[str]) -> Environment:
+    """Returns the environment with the limits of before, where its own let a client do more."""
+    for name in ("rate", "connections"):
+        before, now = getattr(trusted.limits, name), getattr(own.limits, name)
+        if before is not None and (now is None or now > before):
+            words.append(f"environment {own.name} has no limit of {before:g} for a client's {name} any more")
+            own = replace(own, limits=replace(own.limits, **{name: before}))
+    return own
+
+
+def _feedback(own: Environment, trusted: Environment, words: list[str]) -> Environment:
+    """Returns the environment with clients that prove who they are before they send labels, and without the columns
+    that were never kept before."""
+    if trusted.feedback.proved and not own.feedback.proved:
+        words.append(f"environment {own.name} takes labels from everybody")
+        own = replace(own, feedback=trusted.feedback)
+    lost = tuple(column for column in trusted.redact if column not in own.redact)
+    if lost:
+        words.append(f"environment {own.name} keeps columns of requests that were left out: {', '.join(lost)}")
+        own = replace(own, redact=(*own.redact, *lost))
+    return own
+
+
+def _infra(own: Infra, trusted: Infra | None, words: list[str]) -> Infra:
+    """Returns the infrastructure with the rules that are trusted, where its own let more go on by itself. One that is
+    new has nobody's trust yet: a person is asked."""
+    rules = trusted.rules if trusted is not None else Rules()
+    if not own.rules.as_strict_as(rules):
+        words.append(f"infrastructure {own.name} lets more be done without a person")
+        own = replace(own, rules=replace(rules, never=joined(rules.never, own.rules.never)))
+    if trusted is not None and trusted.protected and not own.protected:
+        words.append(f"infrastructure {own.name} is not protected any more")
+        own = replace(own, protected=True)
     return own
 
 

@@ -106,7 +106,9 @@ def _before(repository: Repository, journal: Journal, run: Run, present: Project
 
 def _loaded(repository: Repository, commit: str, present: Project) -> Project | None:
     with suppress(PodiumError):
-        return _read(_text(repository, commit), present.home, commit[:9])
+        found = _read(_text(repository, commit), present.home, commit[:9])
+        # Who may sign is in a file of its own, which the commit may change as well.
+        return replace(found, evidence=replace(found.evidence, signers_of=(commit,)))
     return None
 
 

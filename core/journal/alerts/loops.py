@@ -75,10 +75,7 @@ class Loops:
     def cause(self, run: int) -> tuple[str, Mapping[str, str]]:
         """Returns the mode and the values of the alert that started a run; empty ones where none did."""
         row = self._database.one('SELECT value FROM "values" WHERE "key" = ?', (f"{_CAUSE}{run}",))
-        if row is None:
-            return "", {}
-        mode, values = json.loads(row[0])
-        return mode, values
+        return _cause(row) if row is not None else ("", {})
 
 
 @names_damage("the loop")
@@ -86,3 +83,9 @@ def _entry(row: Row) -> LoopEntry:
     number, alert, environment, pipeline, episode, at, state, body = row
     kept: dict[str, Any] = json.loads(body)
     return LoopEntry(number, alert, environment, pipeline, episode, at, LoopState(state), **kept)
+
+
+@names_damage("what started a run:")
+def _cause(row: Row) -> tuple[str, Mapping[str, str]]:
+    mode, values = json.loads(row[0])
+    return str(mode), dict(values)

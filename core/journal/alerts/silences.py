@@ -12,6 +12,9 @@ from ..sqlite.database import Database
 
 # Silences that are over and stay to be looked at; the audit has all of them.
 MAX_SILENCES = 1_000
+# Seconds by which clocks of one machine's processes may seem to differ: a silence of this very moment is none of the
+# future.
+_TOLERATED = 1.0
 _SILENCE = "id, subject, who, why, at, until, ended"
 
 
@@ -46,6 +49,21 @@ class Silences:
         return [replace(each, ended=now) for each in found]
 
     def active(self, now: float) -> list[Silence]:
-        """Returns the silences that hold at `now`, the newest first."""
-        sql = f"SELECT {_SILENCE} FROM silences WHERE ended IS NULL AND at <= ? AND until > ? ORDER BY id DESC"  # noqa: S608
-        return [Silence(*row) for row in self._database.all(sql, (now, now))]
+        """Returns the silences that hold at `now`, the newest first. One from the future was noted by a clock that has
+        been put back since: it holds, until `correct` has moved it."""
+        sql = f"SELECT {_SILENCE} FROM silences WHERE ended IS NULL AND until > ? ORDER BY id DESC"  # noqa: S608
+        return [Silence(*row) for row in self._database.all(sql, (now,))]
+
+    def correct(self, now: float) -> int:
+        """Moves silences that were noted by a clock which has been put back since: each begins now and is as long as it
+        was. Returns how many; writes nothing where there are none."""
+        ahead = "ended IS NULL AND at > ?"
+        if self._database.one(f"SELECT 1 FROM silences WHERE {ahead} LIMIT 1", (now + _TOLERATED,)) is None:  # noqa: S608
+            return 0
+        with self._database.transaction():
+            found = self._database.all(f"SELECT id, at, until FROM silences WHERE {ahead}", (now + _TOLERATED,))  # noqa: S608
+            for number, at, until in found:
+                self._database.run(
+                    "UPDATE silences SET at = ?, until = ? WHERE id = ?", (now, now + until - at, number)
+                )
+        return len(found)

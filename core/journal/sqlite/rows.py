@@ -9,21 +9,22 @@ from typing import Any, TypeVar
 from ...errors import JournalError
 
 T = TypeVar("T")
+_NUMBERS = (float, int, type(None))
 _Reader = Callable[[tuple[Any, ...]], T]
 
 
-def names_damage(table: str, *, key: int = 0, times: tuple[int, ...] = ()) -> Callable[[_Reader[T]], _Reader[T]]:
+def names_damage(table: str, *, key: int = 0, numbers: tuple[int, ...] = ()) -> Callable[[_Reader[T]], _Reader[T]]:
     """Makes a function that turns a row into its object raise JournalError, which names the row, where it raises
-    anything. `key` is the place of the column that names the row, `times` those of numbers that are taken as they are.
+    anything. `key` is the place of the column that names the row, `numbers` those of columns that have to be numbers.
     """
 
     def wrap(read: _Reader[T]) -> _Reader[T]:
         @wraps(read)
         def checked(row: tuple[Any, ...]) -> T:
             try:
-                for place in times:
-                    if row[place].__class__ is str:
-                        raise ValueError(f"{row[place]!r:.60} is not a time")
+                for place in numbers:
+                    if row[place].__class__ not in _NUMBERS:
+                        raise ValueError(f"{row[place]!r:.60} is not a number")
                 return read(row)
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
                 raise JournalError(

@@ -7,11 +7,18 @@ Both are drawn, because the reference is a sample too: a distance from few rows 
 A column of numbers is drawn by rank. What was drawn of a rank says how much of every column lies below it, so one
 draw serves all columns of the same length. A column of categories is drawn by its counts, with a place for values that
 the reference never had: about as many rows have one as it has values that occur once (Good, 1953; one at least).
+
+Two measures need more than that. Draws from a reference repeat its rows, and Kolmogorov and Smirnov's statistic of
+samples with ties is smaller than that of samples without. It depends on the order of the rows alone, and without any
+change each order is as likely as any other: so orders are drawn (`of_orders`). And what a long tail does to the earth
+mover's distance shows neither in a reference that happens to have none of it nor in draws from it: so a distance that
+would ring is also held against those of both samples with their rows exchanged (`exchanged`), a test that holds
+whatever the distribution is (Fisher; Pitman, 1937). That costs seconds, so only what would ring is asked for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from .bins import MAX_VALUES, number_of_bins
@@ -62,15 +69,39 @@ def of_numbers(
 ) -> dict[str, Array]:
     """Returns the distances of windows of `rows` rows of columns of numbers, which are sorted, of one length, and have
     more than MAX_VALUES different values each."""
+
+    length = len(next(iter(columns.values())))
+    draws = (_orders if measure == KS else _draws)(length, rows, resamples, seed)
+    return _judge({name: _JUDGES[measure](column, rows) for name, column in columns.items()}, draws, resamples)
+
+
+def exchanged(
+    samples: Mapping[str, tuple[Array, Array]], *, resamples: int = RESAMPLES, seed: int = SEED
+) -> dict[str, Array]:
+    """Returns column -> earth mover's distances when the rows of both samples, the reference's and the window's, are
+    exchanged at random. They are numbers."""
     import numpy as np
 
-    found = {name: np.empty(resamples) for name in columns}
-    judges = [(found[name], _JUDGES[measure](column, rows)) for name, column in columns.items()]
-    length = len(next(iter(columns.values())))
+    groups: dict[tuple[int, int], dict[str, _Wasserstein]] = {}
+    for name, (reference, current) in samples.items():
+        sizes = len(reference), len(current)
+        groups.setdefault(sizes, {})[name] = _Wasserstein(np.sort(np.concatenate([reference, current])), sizes[1])
+    found: dict[str, Array] = {}
+    for (length, rows), judges in groups.items():
+        found |= _judge(judges, _orders(length, rows, resamples, seed), resamples)
+    return found
+
+
+def _judge(
+    judges: Mapping[str, Callable[[_Drawn], Array]], draws: Iterable[_Drawn], resamples: int
+) -> dict[str, Array]:
+    import numpy as np
+
+    found = {name: np.empty(resamples) for name in judges}
     done = 0
-    for drawn in _draws(length, rows, resamples, seed):
-        for into, judge in judges:
-            into[done : done + len(drawn)] = judge(drawn)
+    for drawn in draws:
+        for name, judge in judges.items():
+            found[name][done : done + len(drawn)] = judge(drawn)
         done += len(drawn)
     return found
 
@@ -117,6 +148,25 @@ def _cumulated(generator: Generator, number: int, length: int, size: int) -> Arr
     return shares
 
 
+def _orders(length: int, rows: int, resamples: int, seed: int) -> Iterator[_Drawn]:
+    """Yields orders in which the rows of both samples may lie, one rank for each of them."""
+    import numpy as np
+
+    generator: Generator = np.random.default_rng(seed)
+    both = length + rows
+    at_once = max(1, _DRAWN_AT_ONCE // both)
+    for begin in range(0, resamples, at_once):
+        number = min(at_once, resamples - begin)
+        order = np.zeros((number, both + 1))
+        for each in order:
+            each[1 + generator.choice(both, rows, replace=False, shuffle=False)] = 1.0
+        current = np.cumsum(order, axis=1, out=order)
+        reference = np.arange(both + 1) - current
+        current /= rows
+        reference /= length
+        yield _Drawn(reference, current)
+
+
 class _ByBins:
     """Distances of shares over Sturges' bins between the least and the largest value that were drawn."""
 
@@ -151,13 +201,23 @@ class _Js(_ByBins):
 
 
 class _Ks:
-    """Kolmogorov and Smirnov's statistic: the largest gap, where a value ends."""
+    """Kolmogorov and Smirnov's statistic: the largest gap, where a value ends. Both samples have as much of each value
+    as the reference; values that occur once in it are of a continuum, in which no two rows are alike."""
 
     def __init__(self, column: Array, rows: int) -> None:
         import numpy as np
 
         ends = np.append(np.flatnonzero(np.diff(column)) + 1, len(column))
-        self._ends = None if len(ends) == len(column) else ends
+        if len(ends) == len(column):
+            self._ends = None
+            return
+        alone = np.diff(ends, prepend=0) == 1
+        places = np.round(np.append(0, ends) * (1 + rows / len(column))).astype(int)
+        within = np.zeros(len(column) + rows + 1, dtype=bool)
+        within[places] = True
+        for begin, end in zip(places[:-1][alone], places[1:][alone], strict=True):
+            within[begin:end] = True
+        self._ends = np.flatnonzero(within)
 
     def __call__(self, drawn: _Drawn) -> Array:
         return (drawn.gaps if self._ends is None else drawn.gaps[:, self._ends]).max(axis=1)

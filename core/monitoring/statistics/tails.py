@@ -94,6 +94,23 @@ class Null(Frozen):
         return mean * (1.0 - shape) * (1.0 + error), shape
 
 
+class Stricter(Frozen):
+    """Several of one distance: it rings only if it does by each of them."""
+
+    nulls: tuple[Law, ...]
+
+    def p_value(self, value: float) -> float:
+        """Returns the largest chance of a distance of `value` or more, 0..1."""
+        return max(each.p_value(value) for each in self.nulls)
+
+    def critical(self, chance: float) -> float:
+        """Returns the largest distance that is exceeded with this chance, 0..1."""
+        return max(each.critical(chance) for each in self.nulls)
+
+
+Law = Null | Stricter
+
+
 def null_of(measure: str, distances: NDArray[Any]) -> Null:
     """Returns what is kept of resampled distances."""
     import numpy as np

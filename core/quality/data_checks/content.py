@@ -52,8 +52,8 @@ def ranges(rows: Rows) -> Sequence[CheckResult]:
     details: dict[str, str] = {}
     for name in rows.columns():
         known = rows.known().columns.get(name)
-        if known is None or known.low is None or kind_of(rows.frame[name]) != known.kind:
-            continue
+        if name == rows.spec.time or known is None or known.low is None or kind_of(rows.frame[name]) != known.kind:
+            continue  # rows of a later time are what `time` asks for
         values = plain(rows.frame[name].dropna())
         if not len(values):
             continue
@@ -78,7 +78,7 @@ def categories(rows: Rows) -> Sequence[CheckResult]:
     shares: dict[str, float] = {}
     details: dict[str, str] = {}
     for name in rows.columns():
-        known = rows.known().columns.get(name)
+        known = rows.known().columns.get(name) if name != rows.spec.time else None
         if known is None or known.categories is None or kind_of(rows.frame[name]) not in (TEXT, TRUTH):
             continue
         values = plain(rows.frame[name].dropna()).map(str)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...domain.gates.checks import DataCheck
@@ -13,7 +14,7 @@ from ...errors import NotFound, RunFailed
 from ...logs.masking import masked_fields
 from ...registry import open_registry
 from ..metrics import Unmeasurable
-from ..outside.datasets import PREFIX, locator
+from ..outside.datasets import PREFIX, locator, of_run
 from ..reasons import told
 from ..subjects import Locate
 from ..tables import read
@@ -46,8 +47,9 @@ def data_check(context: StepContext) -> Mapping[str, Any]:
     """Carries out the step. Its options are `data`, the table; `checks`, what is checked of it; `target`; and the other
     keys of a `data:` check. Raises DataRefused unless the verdict is a pass."""
     options = context.options
-    shown, root = str(options["data"]), context.project.root
-    locate = _locate(context) if any(str(value).startswith(PREFIX) for value in options.values()) else root.joinpath
+    shown, project = str(options["data"]), context.project
+    named = any(str(value).startswith(PREFIX) for value in options.values())
+    locate = _locate(context) if named else partial(of_run, project.root, project.home)
     path = locate(shown)
     if not path.exists():
         raise NotFound(f"the data {shown} does not exist", hint="let a step before this one make it")
@@ -90,7 +92,7 @@ def _locate(context: StepContext) -> Locate:
     """Returns what finds datasets of the champion's run: there is no candidate before training."""
     project = context.project
     registry = open_registry(project.mlflow, project.state)
-    model = project.mlflow.model
+    model = context.model
     champion: Version | None = None
     try:
         number = registry.aliases(model).get(CHAMPION)

@@ -9,7 +9,7 @@ from ...domain.metrics import BINARY, MULTILABEL
 from .model import ModelAnswers, Statistic, Unmeasurable
 from .options import Options, place_of
 from .reference import scored
-from .statistics import Areas, one_hot
+from .statistics import Areas, Influence, below_and_above, one_hot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 # An area below 0.5 by this many standard errors of a model that knows nothing, and below MOST_SUSPICIOUS, is called so.
 SUSPICIOUS_ERRORS = 4.0
 MOST_SUSPICIOUS = 0.45
+# With more curves than this, resamples are of what each row does to the average, not of every curve again.
+MAX_CURVES = 20
 
 
 def roc_auc(answers: ModelAnswers, options: Options) -> Statistic:
     """Returns the area of the positive class, or of the chosen one, or the average over the classes, each against the
     rest."""
     outcomes, scores = curves(answers, options)
+    if outcomes.shape[1] > MAX_CURVES:
+        return Influence(*_influences(outcomes, scores, options.average))
     if options.average == "micro":
         return _Micro(outcomes, scores)
     return Areas(list(outcomes.T), list(scores.T), lambda areas, there: _averaged(areas, there, options.average))
@@ -74,6 +78,38 @@ def _columns(answers: ModelAnswers) -> tuple[NDArray[Any], Floats]:
 
 def _averaged(areas: Floats, there: Floats, average: str) -> float:
     return float((areas * there).sum() / there.sum()) if average == "weighted" else float(areas.mean())
+
+
+def _influences(outcomes: NDArray[Any], scores: Floats, average: str) -> tuple[float, Floats]:
+    """Returns the average, and for each row how much it would change if the row were drawn as often again (DeLong,
+    DeLong and Clarke-Pearson 1988, for each of the curves)."""
+    import numpy as np
+
+    rows, many = outcomes.shape
+    there = outcomes.sum(axis=0, dtype=float)
+    shares = there / there.sum() if average == "weighted" else np.full(many, 1.0 / many)
+    if average == "micro":
+        area, moved = _moved(outcomes.ravel(), scores.ravel())
+        return area, rows * moved.reshape(rows, many).sum(axis=1)
+    areas, total = np.empty(many), np.zeros(rows)
+    for place in range(many):
+        areas[place], moved = _moved(outcomes[:, place], scores[:, place])
+        total += shares[place] * moved
+    average_of_all = float((shares * areas).sum())
+    if average == "weighted":  # a row also gives weight to the classes that it is of
+        total += outcomes @ (areas - average_of_all) / there.sum()
+    return average_of_all, rows * total
+
+
+def _moved(outcome: NDArray[Any], scores: Floats) -> tuple[float, Floats]:
+    """Returns the area under one curve, and what each row adds to it beyond the mean."""
+    import numpy as np
+
+    positive = outcome == 1
+    below, above = below_and_above(positive, scores)
+    area = float(below[positive].mean())
+    number = int(positive.sum())
+    return area, np.where(positive, (below - area) / number, (above - area) / (len(scores) - number))
 
 
 class _Micro:

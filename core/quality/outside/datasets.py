@@ -9,8 +9,10 @@ from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from ...domain.models import CHAMPION, Version
+from ...domain.project import Project
 from ...domain.text import one_line
-from ...registry import Registry
+from ...identity.home import STATE
+from ...registry import Registry, open_registry
 from ...registry.store import LoggedDataset
 from ..metrics import Unmeasurable
 from ..subjects import Locate
@@ -31,7 +33,7 @@ def locator(registry: Registry, root: Path, home: Path, candidate: Version | Non
 
     def locate(named: str) -> Path:
         if not named.startswith(PREFIX):
-            return root / named
+            return of_run(root, home, named)
         name = named.removeprefix(PREFIX)
         if not name.endswith(_OF_CHAMPION):
             if candidate is None:
@@ -44,6 +46,37 @@ def locator(registry: Registry, root: Path, home: Path, candidate: Version | Non
         return _found(registry, name.removesuffix(_OF_CHAMPION), champion, (root, home))
 
     return locate
+
+
+def of_version(project: Project, named: str, model: str, number: int | None) -> Path:
+    """Returns where a table lies that podium.yaml names for a version that is registered, which may not be there: a
+    file of the project, or what training logged to MLflow as an input of the version's run, or (`@champion`) of the
+    champion's. Raises Unmeasurable if no such dataset was logged, and what the registry raises."""
+    if not named.startswith(PREFIX):
+        return project.root / named
+    registry = open_registry(project.mlflow, project.state)
+    try:
+        champion = registry.aliases(model).get(CHAMPION)
+        found = [registry.version(model, each) if each is not None else None for each in (number, champion)]
+        return locator(registry, project.root, project.home, *found)(named)
+    finally:
+        registry.close()
+
+
+def of_run(root: Path, home: Path, named: str) -> Path:
+    """Returns where a table of podium.yaml lies. Steps in containers write in the directory of a commit (`root`),
+    and a link that one has left leads to no file of this machine: Unmeasurable for one that leads out of that directory
+    and of the project's own."""
+    path = root / named
+    if root == home or Path(named).is_absolute():
+        return path
+    real, top, own = path.resolve(), root.resolve(), home.resolve()
+    if real.is_relative_to(top) or (real.is_relative_to(own) and not real.is_relative_to(own / STATE)):
+        return path
+    raise Unmeasurable(
+        f"{named} is a link that leads out of the project, to {one_line(str(real))[:_SHOWN]}",
+        hint="Name that path in podium.yaml, or let a step of the pipeline copy it.",
+    )
 
 
 def _found(registry: Registry, name: str, version: Version, places: tuple[Path, Path]) -> Path:

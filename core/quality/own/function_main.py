@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ... import control_groups
 from ...domain.frozen import Frozen
 from ..contained import Failed, begin, serve, within
 from ..metrics import Unmeasurable
@@ -54,6 +56,8 @@ class _Asked:
 
 def _open(request: Mapping[str, Any]) -> _Opened:
     root, file = Path(request["root"]), Path(request["root"]) / request["file"]
+    if request["group"]:  # before anything of the project's is loaded
+        control_groups.ControlGroup(Path(request["group"])).add(os.getpid())
     rows = within("cannot be asked", lambda: read(Path(request["path"]), request["shown"]))
     targets: list[str] = request["targets"]
     truth = rows[targets[0]] if len(targets) == 1 else rows[targets]

@@ -28,6 +28,7 @@ from ...domain.project import Project
 from ...domain.watching import Finding, Health
 from ...errors import NotFound, Refused, Unreachable, UsageError
 from ...http_client import printable, shown
+from ...identity.account import expanded
 from ..git import GitResult, git
 from .answers import AnswerStore
 from .tokens import host_setting
@@ -212,4 +213,4 @@ def address_of(repo: str, home: Path) -> str:
     before = repo.partition(":")[0]
     if ":" in repo and "/" not in before and not repo.startswith("-"):  # user@host:path
         return repo
-    return str(home / Path(repo).expanduser())
+    return str(home / expanded(repo))

@@ -23,6 +23,7 @@ from ...domain.frozen import Frozen
 from ...domain.project import Host, Project
 from ...errors import Refused, UsageError
 from ...http_client import Credentials
+from ...identity.account import expanded
 from ...identity.private import check_private
 from ...named_hosts import require_named
 from .programs import MAX_TOKEN_BYTES, is_token, remembered
@@ -250,7 +251,7 @@ def _programs(kind: _Kind, web: str, environ: Mapping[str, str]) -> Generator[tu
 def read_secret(path: str, home: Path) -> str:
     """Returns the content of a file with a secret; `path` is relative to the project. Refused if others may read it,
     if it belongs to somebody else, or if it is a link to another directory; UsageError if it cannot be read."""
-    file = home / Path(path).expanduser()
+    file = home / expanded(path)
     real = file.resolve()
     if file.is_symlink() and real.parent != file.parent.resolve():
         raise Refused(f"{path} is a link to another directory", hint="name the file itself in podium.yaml")

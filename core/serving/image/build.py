@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -20,6 +21,7 @@ from ...domain.containers import Image
 from ...domain.models import TAG_DIGEST, TAG_IMAGE, Version
 from ...domain.project import Project
 from ...errors import PodiumError, Unreachable
+from ...identity.account import expanded
 from ...journal import Journal
 from ...registry import files, open_registry
 from . import recipe as image_recipe
@@ -87,6 +89,7 @@ def build(
     journal: Journal,
     version: int,
     *,
+    model: str = "",
     base: str = "",
     push: str = "",
     run_id: int | None = None,
@@ -94,7 +97,8 @@ def build(
     address: Address | None = None,
     fresh: bool = False,
 ) -> BuiltImage:
-    """Builds the image of a version on the project's engine (or the one at `address`), tries it, pushes it if `push`
+    """Builds the image of a version, of the project's model where `model` names no other, on the project's engine (or
+    the one at `address`), tries it, pushes it if `push`
     (or docker.push) names a repository, and records it. `fresh` uses nothing that was built before.
 
     Raises RunFailed if a step of the build or the trial fails, NotFound for a base image or version that does not
@@ -103,14 +107,14 @@ def build(
     """
     base = registry.reference(base or project.docker.base, "image to build on")
     into = registry.repository(push or project.docker.push) if push or project.docker.push else ""
-    subject = _subject(project, journal, version, say)
+    subject = subject_of(project, journal, model, version, say)
     address = address or of_project(project)
     before = _previous(journal, subject.version, str(address))
     with open_engine(address) as engine:
         image = replace(_built(engine, subject, base, say, fresh=fresh), run_id=run_id)
         made = _compared(engine, image, before)
         _say_how(made, say)
-        image = publish(engine, image, into, say=say) if into else image
+        image = publish(engine, image, into, tag=_tag(project, image.model, image.version), say=say) if into else image
         if project.docker.sbom:
             image = replace(image, sbom=sbom.keep(engine, image, subject.path, project.state, say=say))
     journal.images.put(image)
@@ -121,29 +125,38 @@ def build(
     return replace(made, image=image)
 
 
-def publish(engine: Engine, image: Image, into: str, *, say: Say) -> Image:
-    """Pushes an image to the repository `into` and returns it with its digest there."""
-    tag = f"v{image.version}"
+def _tag(project: Project, model: str, version: int) -> str:
+    """Returns an image's tag in a repository that all models of the project share."""
+    if model == project.mlflow.model:
+        return f"v{version}"
+    return f"{re.sub('[^a-zA-Z0-9_.-]+', '-', model)[:80].strip('.-') or 'model'}-v{version}"
+
+
+def publish(engine: Engine, image: Image, into: str, *, tag: str = "", say: Say) -> Image:
+    """Pushes an image to the repository `into`, as `v3` where no other tag is given. Returns it with its
+    digest there."""
+    tag = tag or f"v{image.version}"
     digest = registry.push(engine, image.image_id, into, tag, say=say)
     return replace(image, digest=digest, reference=f"{into}@{digest}", tag=f"{into}:{tag}")
 
 
-def require(project: Project, journal: Journal, version: int, address: Address, *, say: Say) -> Image:
-    """Brings the image of a version to the engine at `address` in the fastest way: it is there; it is pulled by its
+def require(project: Project, journal: Journal, version: int, address: Address, *, model: str = "", say: Say) -> Image:
+    """Brings the image of a version, of the project's model where `model` names no other, to the engine at `address` in
+    the fastest way: it is there; it is pulled by its
     digest; it is sent from the project's engine; it is built there. Raises what `build` does; NotFound for a version
     that does not exist."""
-    subject = _subject(project, journal, version, say)
+    subject = subject_of(project, journal, model, version, say)
     with open_engine(address) as engine:
-        image = _present(engine, subject) or _pulled(engine, subject, say) or _sent(engine, subject, say)
+        image = present(engine, subject) or _pulled(engine, subject, say) or _sent(engine, subject, say)
     if image is not None:
         journal.images.put(image)
         return image
-    return build(project, journal, version, say=say, address=address).image
+    return build(project, journal, version, model=model, say=say, address=address).image
 
 
-def _subject(project: Project, journal: Journal, number: int, say: Say) -> ImageSource:
+def subject_of(project: Project, journal: Journal, model: str, number: int, say: Say) -> ImageSource:
     """Collects what an image is built from. Asks the registry only for what is not on this machine."""
-    model = project.mlflow.model
+    model = model or project.mlflow.model
     path = files.directory(project.state, model, number)
     version, digest = journal.versions.get(model, number), files.present(path)
     if version is not None and digest is not None and version.digest in ("", digest):
@@ -227,7 +240,7 @@ def _assembled(
         names.DEPENDENCIES: dependencies,
     }
     labels = {**subject.labels.all(), **lineage, **{key: value for key, value in own.items() if value}}
-    tag = f"{subject.repository}:v{number}"
+    tag = f"{subject.repository}:{_tag(subject.project, subject.version.model, number)}"
     request = builder.BuildRequest(
         context.stream,
         tag,
@@ -245,7 +258,7 @@ def _dependencies(engine: Engine, subject: ImageSource, recipe: ImageRecipe, say
     """Returns the name of the image with the dependencies, built if it is missing."""
     project = subject.project
     requirements = image_requirements.of_model(subject.path, whole=recipe.whole, wheels=bool(project.docker.wheels))
-    wheels = project.home / Path(project.docker.wheels).expanduser() if project.docker.wheels else None
+    wheels = project.home / expanded(project.docker.wheels) if project.docker.wheels else None
     stamps = (
         [f"{path.name} {files.file_digest(path).hex()}" for path in image_recipe.wheel_files(wheels)] if wheels else []
     )
@@ -330,7 +343,7 @@ def _tell(subject: ImageSource, image: Image, say: Say) -> None:
 # Bringing
 
 
-def _present(engine: Engine, subject: ImageSource) -> Image | None:
+def present(engine: Engine, subject: ImageSource) -> Image | None:
     """Returns the image that the engine has, whatever the journal says."""
     model, number = subject.version.model, subject.version.version
     noted = subject.journal.images.get(model, number, str(engine.address))
@@ -382,7 +395,7 @@ def _sent(engine: Engine, subject: ImageSource, say: Say) -> Image | None:
         except PodiumError as error:
             say(f"{error.message}; building on {engine.address}")
             return None
-        image = _present(source, subject)
+        image = present(source, subject)
         if image is None:
             return None
         images.transfer(source, engine, image.image_id, say=say)

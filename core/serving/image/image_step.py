@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def image(context: StepContext) -> Mapping[str, Any]:
-    """Builds the serving image. Options: `version` (default: the one that an earlier step reported, else the
+    """Builds the serving image. Options: `model` (default: the one that an earlier step reported, else the project's),
+    `version` (default: the one that an earlier step reported, else the
     challenger), `base`, `push`.
 
     Results: `model`, `version`, `image` (what a container is started from), `image_id`, `image_digest` (empty if not
@@ -23,10 +24,12 @@ def image(context: StepContext) -> Mapping[str, Any]:
     also `compared_with` (that version), `size_change` and `seconds_change`.
     """
     options = context.options
+    model = context.model
     made = images.build(
         context.project,
         context.journal,
-        _version(context),
+        _version(context, model),
+        model=model,
         base=str(options.get("base") or ""),
         push=str(options.get("push") or ""),
         run_id=context.run.id,
@@ -50,8 +53,8 @@ def image(context: StepContext) -> Mapping[str, Any]:
     return results
 
 
-def _version(context: StepContext) -> int:
-    written = context.options.get("version") or context.upstream_result("version")
+def _version(context: StepContext, model: str) -> int:
+    written = context.options.get("version") or context.upstream_version(model)
     if written:
         number = str(written).removeprefix("v")
         if not number.isdecimal() or len(number) > 9:
@@ -60,7 +63,6 @@ def _version(context: StepContext) -> int:
                 hint="`version` of `uses: image` is 3 or v3",
             )
         return int(number)
-    model = context.project.mlflow.model
     found = context.journal.versions.aliases(model).get(CHALLENGER)
     if found is None:
         raise NotFound(

@@ -64,7 +64,7 @@ ENV PODIUM_SERVING_MODEL_NAME=$PODIUM_MODEL PODIUM_SERVING_VERSION=$PODIUM_VERSI
 
 # All that a replica imports of Podium.
 _CODE_FILES = ("__init__.py", "serving/__init__.py", *(f"serving/{name}.py" for name in (
-    "app", "apart", "batching", "forms", "frames", "guard", "health", "metrics", "one_write", "options", "predicting", "recorder",
+    "app", "apart", "batching", "forms/__init__", "forms/frames", "forms/shape", "guard", "health", "metrics", "one_write", "options", "predicting", "recorder",
     "redaction", "requests", "rotated", "scoring", "senders", "server", "standby", "trial",
 )))  # fmt: skip
 

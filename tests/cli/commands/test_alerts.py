@@ -45,6 +45,24 @@ def test_how_they_stand(firing: Journal, call: Call) -> None:
     assert found[0]["annotations"] == {"summary": "errors at 0.5"}
 
 
+def test_status_has_the_badge_of_each_environment(firing: Journal, call: Call, home: Path) -> None:
+    done = call("status")
+    head, *rows = done.out.splitlines()
+    assert "ALERTS" in head and "1 firing" in next(each for each in rows if each.startswith("production"))
+    assert "1 no data" in next(each for each in rows if each.startswith("staging"))
+    found = {each["name"]: each["alerts"] for each in json.loads(call("status", "-o", "json").out)["environments"]}
+    assert found["production"] == {
+        "worst": "firing",
+        "counts": {"firing": 1},
+        "absent": 0,
+        "names": ["errors-high"],
+        "words": "1 firing (errors-high)",
+    }
+    (home / "podium.yaml").write_text(PODIUM)
+    assert "ALERTS" not in call("status").out
+    assert all(each["alerts"] is None for each in json.loads(call("status", "-o", "json").out)["environments"])
+
+
 def test_what_fires_needs_a_person_until_somebody_says_so(firing: Journal, call: Call) -> None:
     (need,) = json.loads(call("status", "-o", "json").out)["needs"]
     assert (need["reason"], need["urgency"], need["subject"]) == ("alert", 0, "errors-high")
@@ -72,6 +90,8 @@ def test_silences(firing: Journal, call: Call) -> None:
     assert (made["subject"], made["why"]) == ("environment:production", "moving")
     assert json.loads(call("alerts", "silences", "-o", "json").out) == [made]
     assert json.loads(call("alerts", "-o", "json").out)[0]["silenced"].endswith(": moving")
+    shorter = call("alerts", "silence", "-e", "production", "--for", "1h", "--why", "overlaps")
+    assert " already, longer than until " in shorter.err, "the one before holds on"
     assert call("alerts", "unsilence", "-e", "production").code == 0
     assert json.loads(call("alerts", "silences", "-o", "json").out) == []
 

@@ -115,6 +115,7 @@ def test_an_unbroken_chain_has_a_head(entries: None, journal: Journal, call: Cal
         "entries": number,
         "head": digest,
         "problems": [],
+        "anchored": None,
     }
     journal.audit.add("anna", "run", "run 2 of ok")
     assert call("audit", "--verify", "--head", f"{number}:{digest}").code == 0

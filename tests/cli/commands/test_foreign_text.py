@@ -17,7 +17,7 @@ def test_why_the_registry_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> 
     def refresh() -> None:
         raise Unreachable(HOSTILE)
 
-    config = SimpleNamespace(mlflow=SimpleNamespace(embedded=False))
+    config = SimpleNamespace(mlflow=SimpleNamespace(by_client=False))
     cockpit: Any = SimpleNamespace(
         models=SimpleNamespace(refresh=refresh, list=lambda: ["m"]), project=SimpleNamespace(config=config)
     )

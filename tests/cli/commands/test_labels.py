@@ -57,8 +57,8 @@ def test_imports(call: Call, served: Path) -> None:
     (served / "truth.csv").write_text("request_id,late\na,1\nb,0\nnobody,1\n")
     words = ("labels", "import", "truth.csv", "-e", "staging", "--label", "late")
     first = call(*words, "-o", "json")
-    assert (first.code, json.loads(first.out)["matched"], json.loads(first.out)["unknown"]) == (0, 1, 1)
-    assert "3 labels: 2 repeated, 1 unknown" in call(*words).err
+    assert (first.code, json.loads(first.out)["matched"], json.loads(first.out)["waiting"]) == (0, 1, 1)
+    assert "3 labels: 2 repeated, 1 waiting for a request" in call(*words).err
     assert call(*words, "--id", "x", "--key", "y").code == 2
     missing = call("labels", "import", "truth.csv", "-e", "staging", "--label", "what")
     assert missing.code == 2 and "no column 'what'" in missing.err

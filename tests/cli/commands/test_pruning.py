@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from podium.cli.commands.images import images
+from podium.cli.commands.engines.images import images
 from podium.cli.text.output import Format
 from podium.core.domain.containers import UnneededImage, written_unneeded
 from podium.core.domain.plans import Plan

@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 from podium.cli.commands import replay
-from podium.cli.text import monitoring_shapes, shapes
+from podium.cli.commands.compute import cluster
+from podium.cli.text import (
+    ci_shapes,
+    declared_shapes,
+    engine_shapes,
+    evidence_shapes,
+    infra_shapes,
+    monitoring_shapes,
+    shapes,
+)
 from podium.core.delivery.replay.report import to_dict
 from podium.core.domain.access.clients import Token, TokenScope
 from podium.core.domain.attention import Need, Reason
@@ -26,8 +35,16 @@ from podium.core.domain.delivery import (
     Replica,
     ReplicaState,
 )
+from podium.core.domain.engines.exports import Exported, ExportFormat
+from podium.core.domain.evidence.anchors import Anchor, Anchored
+from podium.core.domain.evidence.proof import Bundle, Proof, SignedVersion, Standing
+from podium.core.domain.evidence.why import WhyLine
 from podium.core.domain.hosts import CiAttention, CiJob, CiRow, CiRun, CiState, Workflow
+from podium.core.domain.infra.declared import Declared, DeclaredKind
+from podium.core.domain.infra.plan import Drift, InfraPlan, InfraStatus, ResourceChange
+from podium.core.domain.infra.rules import ChangeKind
 from podium.core.domain.labels import AddedLabels, Dispute, KeptRequest, LabelStatus
+from podium.core.domain.machines.cluster import ClusterNode, ClusterStatus
 from podium.core.domain.models import Lineage, Model, Version
 from podium.core.domain.monitoring import (
     AlertEvent,
@@ -100,7 +117,12 @@ SAMPLES: dict[str, dict[str, Any]] = {
         Plan("e", "deploy", "", "", "", changes=(Change("a", "b", "c"),), versions=VersionChange("m", 1, None))
     ),
     "replay": replay.shape(to_dict(ReplayReport("e", "m", 2, 1, Verdict.PASS, (), 0.0))),
+    "cluster": cluster.shape(ClusterStatus("http://h:8265", "2", (ClusterNode("1", "h", True, True),), ())),
     "token": shapes.token(Token("e", "billing", TokenScope.PREDICT, "0", "anna", 0.0)),
+    "infra": infra_shapes.status(InfraStatus("a", "terraform", "x")),
+    "infra_plan": infra_shapes.plan(InfraPlan("a", "Terraform", "0", 0.0, 1.0)),
+    "infra_change": infra_shapes.change(ResourceChange("a.b", "a", ChangeKind.CREATE)),
+    "infra_drift": infra_shapes.drift(Drift("a.b", "a")),
     "labels": monitoring_shapes.label_status(LabelStatus("e", LabelCounts(0, 0, 0, 0, 0, 0, 0), (), False, True)),
     "kept_request": monitoring_shapes.kept_request(KeptRequest(1, "a", 0.0, 1, 200)),
     "dispute": monitoring_shapes.dispute(Dispute("a", 0, 1, "crm", 0, "other", 0.0)),
@@ -108,27 +130,35 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "monitor": monitoring_shapes.monitor(MonitorStatus("m", "e", MonitorKind.SIGNAL, "x")),
     "measurement": monitoring_shapes.measurement(Measurement("m", "e", MonitorKind.SIGNAL, 0.0, None)),
     "measured_column": monitoring_shapes.measured_column(ColumnMeasurement("a", None)),
-    "image": shapes.image(Image("m", 1, "unix:///x", "sha256:1", "sha256:1", 0.0)),
-    "unneeded": shapes.unneeded(UnneededImage("unix:///x", "sha256:1", "m:v1", 1, 0, "")),
+    "image": engine_shapes.image(Image("m", 1, "unix:///x", "sha256:1", "sha256:1", 0.0)),
+    "unneeded": engine_shapes.unneeded(UnneededImage("unix:///x", "sha256:1", "m:v1", 1, 0, "")),
     "service": shapes.service(Service("u", "/u", (), ())),
     "backup": shapes.backup(Backup("/b", 1, 1, False, ())),
+    "bundle": evidence_shapes.bundle(Bundle("/d", "m", 1, (), "")),
+    "signed_version": evidence_shapes.signed_version(SignedVersion("m", 1, "SHA256:x", 1, 0, "/s")),
+    "proof": evidence_shapes.proof(Proof("/d", "m", 1, Standing.KNOWN, "anna", ())),
+    "why_line": evidence_shapes.why_line(WhyLine("commit", "a", "git show a")),
+    "exported": engine_shapes.exported(Exported("e", ExportFormat.COMPOSE, "/d", ("compose.yaml",), (1,))),
     "restored": shapes.restored(Restored("/h", "shop", 0.0, 1, ())),
     "pruned": shapes.pruned(Pruned("logs", 1, 0, "older than 180d")),
     "need": shapes.need(Need(0, Reason.DOWN, "e", "proxy is gone")),
     "difference": shapes.difference(Difference(DifferenceKind.GONE, "a", "a is gone")),
+    "declared": declared_shapes.declared(Declared(DeclaredKind.ENVIRONMENT, "e", "")),
     "repair": shapes.repair(Plan("e", "repair", "", "", "")),
-    "container": shapes.container(Container("1", "a", "e", "replica", "running", 0.0), REPLICA, {}),
+    "container": engine_shapes.container(Container("1", "a", "e", "replica", "running", 0.0), REPLICA, {}),
     "quarantined": shapes.quarantined(Quarantined("m", 1, "", 0.0, "anna")),
     "agent": shapes.agent(AgentStatus(False)),
     "watched": shapes.together(WatchedTogether(), {}),
     "watched_project": shapes.watched_project(WatchedProject("/h", WatchState.RUNNING), None),
-    "audit": shapes.audit_entry(AuditEntry(1, 0.0, "anna", "run", "run 1", "", "")),
-    "audit_check": shapes.audit_check(AuditCheck(0, "", ())),
+    "audit": evidence_shapes.audit_entry(AuditEntry(1, 0.0, "anna", "run", "run 1", "", "")),
+    "audit_check": evidence_shapes.audit_check(AuditCheck(0, "", (), Anchored("origin"))),
+    "anchored": evidence_shapes._anchored(Anchored("origin")),
+    "anchor": evidence_shapes.anchor(Anchor(1, "", 0.0, "anna")),
     "schedule": shapes.schedule(ScheduleStatus("nightly", "0 3 * * *", 0.0)),
     "finding": shapes.finding(Finding(Health.OK, "", "")),
-    "ci_run": shapes.ci_run(CiRow("h", CiRun("1", "o/n", "test", CiState.RUNNING), CiAttention.RUNNING)),
-    "ci_job": shapes.ci_job(CiJob("1", "1", "unit", CiState.RUNNING)),
-    "ci_workflow": shapes.ci_workflow(Workflow("1", "nightly")),
+    "ci_run": ci_shapes.ci_run(CiRow("h", CiRun("1", "o/n", "test", CiState.RUNNING), CiAttention.RUNNING)),
+    "ci_job": ci_shapes.ci_job(CiJob("1", "1", "unit", CiState.RUNNING)),
+    "ci_workflow": ci_shapes.ci_workflow(Workflow("1", "nightly")),
     "alert": monitoring_shapes.alert(AlertStatus("a", "e", "m", AlertState.FIRING, 0.0)),
     "alert_event": monitoring_shapes.alert_event(AlertEvent(1, "a", "e", "m", "firing", 0.0)),
     "silence": monitoring_shapes.silence(Silence(1, "a", "anna", "", 0.0, 1.0)),
@@ -136,6 +166,25 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "sink": monitoring_shapes.sink(SinkStatus("a", "webhook")),
     "problem": shapes.problem(Problem("f", 1, 1, "", "")),
 }
+
+
+@pytest.mark.parametrize(
+    "words",
+    (
+        "ps -n",
+        "history -n",
+        "audit -n",
+        "ci ls -n",
+        "feedback approve",
+        "quarantine lift",
+        "show",
+        "quarantine add --why x",
+    ),
+)
+def test_a_number_that_nothing_can_be_is_no_crash(call: Call, journal: Journal, words: str) -> None:
+    for number in ("9" * 19, "9" * 5000):
+        done = call(*words.split(), number)
+        assert done.code in (2, 3) and "unexpected" not in done.err, (words, len(number))
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -348,12 +397,14 @@ def test_validate(call: Call, home: Path) -> None:
 
 def test_validate_says_what_nothing_acts_on_yet(call: Call, home: Path) -> None:
     with (home / "podium.yaml").open("a") as file:
-        file.write(
-            "git: {branch: main}\ninfra: {base: {terraform: infra}}\nmonitors: {errors: {environment: staging, signal: error_rate}}\n"
-        )
+        file.write("git: {branch: main}\nmonitors: {errors: {environment: staging, signal: error_rate}}\n")
+    text = (home / "podium.yaml").read_text()
+    (home / "podium.yaml").write_text(text.replace("production: {port", "production: {driver: swarm, port"))
     done = call("validate")
     assert (done.code, done.out) == (0, "")
-    assert done.err.splitlines()[1:] == ["infra: accepted but not implemented yet"]
+    assert done.err.splitlines()[1:] == [
+        "environments.production.driver: swarm: accepted, but no installed package implements it, so a change there will fail"
+    ]
     assert json.loads(call("validate", "-o", "json").out) == {"valid": True, "problems": []}
     assert "idle" not in json.loads(call("config", "show").out)
 
@@ -370,8 +421,9 @@ def test_help_of_every_command_shows_an_example(call: Call) -> None:
     for name in COMMANDS:
         done = call(name, "--help")
         assert done.code == 0
-        assert "-C" in done.out or name in ("alerts", "ci", "config", "feedback", "labels", "quarantine", "tokens")
-        assert "Example:" in done.out or name in ("alerts", "ci", "config", "feedback", "quarantine", "tokens"), name
+        groups = ("alerts", "ci", "config", "evidence", "feedback", "infra", "labels", "quarantine", "tokens")
+        assert "-C" in done.out or name in groups, name
+        assert "Example:" in done.out or name in groups, name
     for words in (
         ["config", "schema"],
         ["config", "show"],
@@ -379,8 +431,10 @@ def test_help_of_every_command_shows_an_example(call: Call) -> None:
         ["tokens", "ls"],
         ["tokens", "add"],
         ["tokens", "rm"],
+        *(["infra", each] for each in ("ls", "plan", "show", "approve", "apply", "drift", "outputs")),
         ["quarantine", "lift"],
         ["quarantine", "add"],
+        *(["evidence", each] for each in ("write", "verify", "sign")),
         *(["labels", each] for each in ("ls", "disputes", "import")),
         *(["ci", each] for each in ("ls", "show", "logs", "rerun", "cancel", "approve", "start", "run")),
     ):

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 from podium.cli.interaction.confirm import agree
 from podium.cli.text import diagnostics
-from podium.cli.text.plan_text import plan_lines
 from podium.core.changes import ensure_agreed
 from podium.core.domain.models import Version
 from podium.core.domain.plans import Change, Plan, VersionChange
+from podium.core.domain.text.planned import plan_lines
 from podium.core.errors import Refused
 
 PLAN = Plan(

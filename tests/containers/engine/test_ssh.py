@@ -30,6 +30,8 @@ from tests.delivery.light import Load, Verb, replace_phase
 from tests.servers import sshd as servers
 from tests.support import wait_until
 
+pytestmark = pytest.mark.in_turn(12, of="containers")
+
 
 @pytest.fixture
 def sshd(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[servers.Sshd]:

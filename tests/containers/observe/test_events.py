@@ -20,6 +20,7 @@ from podium.core.triggers.containers import EnvironmentWatchers
 from tests.containers.gate import Gate
 from tests.containers.yard import Yard
 from tests.runner.hooks import session_labels
+from tests.servers.pausing import pause
 from tests.servers.sshd import Sshd
 from tests.support import wait_until
 
@@ -99,7 +100,7 @@ def test_only_what_changed_is_looked_at_closely(yard: Yard, monkeypatch: pytest.
         snapshots.take(yard.engine, yard.project, yard.environment, before, dirty=()).containers == before.containers
         and looked == []
     )
-    yard.engine.api.pause(first)
+    pause(yard.engine.api, first)
     after = snapshots.take(yard.engine, yard.project, yard.environment, before, dirty=())
     assert looked == [first] and [each.state for each in after.containers if each.id == first] == ["paused"]
     snapshots.take(yard.engine, yard.project, yard.environment, after, dirty={second})
@@ -141,7 +142,7 @@ def test_over_ssh_a_cut_line_is_noticed_told_and_mended(
         wait_until(lambda: found.states == {"a": "running"}, 5.0)
         ssh_server.line.cut()
         wait_until(lambda: found.snapshots[-1].message, 10.0)
-        yard.engine.api.pause(one)
+        pause(yard.engine.api, one)
         ssh_server.line.restore()
         wait_until(lambda: not found.snapshots[-1].message and found.states == {"a": "paused"}, 15.0)
         assert len(found.said) == 2

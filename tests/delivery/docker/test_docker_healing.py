@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from podium.core.containers import Engine
 from podium.core.containers.engine import labels as names
 from podium.core.delivery.drivers.docker.create import EngineNames
+from podium.core.delivery.environment import healing
 from podium.core.delivery.repair import plan as repair
 from podium.core.delivery.rollout import phases
 from podium.core.delivery.status import status as environments
@@ -19,9 +21,11 @@ from podium.core.errors import Refused
 from podium.core.identity.account import whoami
 from podium.core.identity.processes import started_at
 from podium.core.triggers.containers import EnvironmentWatchers
+from podium.core.triggers.jobs import EndingHalted
 
 from tests.delivery.docker.docked import Docked
 from tests.delivery.light import Load
+from tests.servers.pausing import pause
 from tests.support import wait_until
 
 NOTICED = 5.0
@@ -91,7 +95,7 @@ def test_a_replica_that_somebody_ended_is_noticed_shown_and_mended(watched: Dock
     do = {
         "kill": lambda: api.kill(first.container),
         "stop": lambda: api.stop(first.container, timeout=1),
-        "pause": lambda: api.pause(first.container),
+        "pause": lambda: pause(api, first.container),
         "remove": lambda: api.remove_container(first.container, force=True),
     }[how]
     do()
@@ -123,7 +127,10 @@ def test_a_proxy_that_somebody_removed_or_paused_comes_back(watched: Docked) -> 
             else []
         )
 
-    for do, words, state in ((watched.engine.api.pause, "is paused", ["paused"]), (remove, "does not run", [])):
+    def freeze(container: str) -> None:
+        pause(watched.engine.api, container)
+
+    for do, words, state in ((freeze, "is paused", ["paused"]), (remove, "does not run", [])):
         for number in (1, 2, 0):
             called = [watched.driver.place.called.proxy(each) for each in ([number] if number else [1, 2])]
             for name in called:
@@ -139,6 +146,34 @@ def test_a_proxy_that_somebody_removed_or_paused_comes_back(watched: Docked) -> 
             assert number == 0 or status(watched).proxy_alive
             assert repair.carry_out(watched.runtime, who="anna")["left"] == [] and watched.answers() == "1"
             wait_until(lambda: proxies() == ["running", "running"], NOTICED)
+
+
+def test_a_proxy_that_is_stopped_in_its_container_is_taken_out(watched: Docked) -> None:
+    """The engine goes on saying that it runs. What listens in it is known by its socket, and belongs to this account."""
+    name = watched.driver.place.called.proxy(2)
+    before = watched.engine.inspect(name)["Id"]
+    listens = psutil.Process(watched.engine.inspect(name)["State"]["Pid"])
+    inside = [listens, *listens.children(recursive=True)]
+    said: list[str] = []
+    job = EndingHalted(said.append)
+    watched.engine.api.kill(name, "STOP")
+
+    def ended() -> bool:
+        job(watched.project, watched.journal)
+        return bool(said)
+
+    wait_until(ended, 20)
+    assert said == ["staging: instance 2 of the proxy was stopped by a signal and answered nobody; ended it"]
+    # Until the kernel has taken its socket away, it gives connections to what is ending.
+    wait_until(lambda: not any(each.is_running() for each in inside), 20, what="all of its processes are gone")
+    assert {watched.answers() for _ in range(40)} == {"1"}
+
+    def healed() -> bool:  # the engine notices a moment later that it ended, and then the agent's next second mends it
+        healing.heal_environment(watched.project, watched.journal, watched.environment)
+        return watched.runtime.proxy.whole() and len(watched.runtime.proxy.readings()) == 2
+
+    wait_until(healed, 20)
+    assert watched.engine.inspect(name)["Id"] == before or watched.engine.inspect(name)["State"]["Running"]
 
 
 def test_a_container_made_by_hand_is_told_and_removed_only_when_it_was_shown(watched: Docked, shell_image: str) -> None:

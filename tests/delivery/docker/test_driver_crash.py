@@ -20,6 +20,8 @@ from tests.delivery.light import Load, Verb, replace_phase
 from tests.delivery.rollout.test_crash import crash, settled
 from tests.support import wait_until
 
+pytestmark = pytest.mark.in_turn(12, of="containers")
+
 
 @pytest.fixture
 def docked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docked]:
@@ -29,7 +31,7 @@ def docked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> I
     made.close()
 
 
-@pytest.mark.in_turn(3)
+@pytest.mark.in_turn(1)
 @pytest.mark.parametrize(
     ("when", "phase"),
     [
@@ -51,11 +53,15 @@ def test_a_deploy_killed_at_a_phase_is_undone_or_finished(docked: Docked, when: 
     assert load.failures == [], docked.evidence()
     finished = phases.reached(phase, SHIFT) and (phase, when) != (SHIFT, "before")
     assert line.endswith("was finished" if finished else "was undone")
-    assert history.serving(docked.journal, "staging") == (2 if finished else 1) and docked.answers() == (
-        "2" if finished else "1"
-    )
+    assert history.serving(docked.journal, "staging", docked.project.mlflow.model) == (
+        2 if finished else 1
+    ) and docked.answers() == ("2" if finished else "1")
     settled(docked)
-    assert docked.things() == {"containers": 4 if finished else 3, "networks": 1, "volumes": 0}
+    # The engine lists what it removes until it is done.
+    wait_until(
+        lambda: docked.things() == {"containers": 4 if finished else 3, "networks": 1, "volumes": 0},
+        what=str([(each["Names"], each["Status"]) for each in docked.containers()]),
+    )
 
 
 def test_a_first_deploy_killed_leaves_nothing(docked: Docked) -> None:

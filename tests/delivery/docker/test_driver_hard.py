@@ -27,6 +27,8 @@ from tests.runner.scale import scaled
 from tests.servers import tls
 from tests.support import wait_until
 
+pytestmark = pytest.mark.in_turn(12, of="containers")
+
 
 @pytest.fixture
 def docked(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docked]:

@@ -26,6 +26,8 @@ from tests.servers import tls
 from tests.servers.pki import Authority, Pair, digest, shown
 from tests.support import wait_until
 
+pytestmark = pytest.mark.in_turn(12, of="containers")
+
 
 class OpenDocked(Docked):
     authority: Authority

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,14 +31,40 @@ from tests.serving.image import shop
 from tests.serving.image.shop import Shop, copied
 from tests.support import free_port, wait_until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.in_turn(12, of="containers")]
 COLUMNS = ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"]
+
+
+LEAVING = """
+import os
+import mlflow
+class Leaving(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        if (model_input.iloc[:, 0] < 0).any():
+            os._exit(3)
+        return [0] * len(model_input)
+mlflow.models.set_model(Leaving())
+"""
+
+
+def save_leaving(path: Path) -> None:
+    """A model whose process ends over a negative number."""
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    code = path.with_name("leaving.py")
+    code.write_text(LEAVING)
+    signature = ModelSignature(inputs=Schema([ColSpec("double", name) for name in COLUMNS]))
+    mlflow.pyfunc.save_model(
+        str(path), python_model=str(code), signature=signature, pip_requirements=shop.requirements()
+    )
 
 
 @pytest.fixture
 def served(tmp_path: Path, engine: Engine, python_image: str) -> Iterator[Shop]:
     """Version 1 serves from a container, and everything that is asked is captured but for one column."""
-    shop.save_sklearn(tmp_path / "model", strength=1.0)
+    save_leaving(tmp_path / "model")
     images.ensure(engine.api, images.HAPROXY)
     with shop.opened(tmp_path / "project", engine, python_image) as made:
         made.add(1, copied(tmp_path / "model"))
@@ -72,7 +100,17 @@ def ask(made: Shop, path: str, body: Any, **headers: str) -> Any:
 
 def predicted(made: Shop, name: str) -> None:
     body = {"dataframe_split": {"columns": COLUMNS, "data": [[5.1, 3.5, 1.4, 0.2]]}}
-    assert ask(made, "/invocations", body, **{"X-Request-Id": name})["predictions"]
+    assert ask(made, "/invocations", body, **{"X-Request-Id": name})["predictions"] == [0]
+
+
+def fatal(made: Shop) -> int:
+    """The status of the request that ends whoever predicts it."""
+    body = {"dataframe_split": {"columns": COLUMNS, "data": [[-1.0, 3.5, 1.4, 0.2]]}}
+    try:
+        ask(made, "/invocations", body)
+    except urllib.error.HTTPError as error:
+        return error.code
+    return 200
 
 
 def test_requests_and_labels_of_containers_are_kept_with_their_inputs(served: Shop) -> None:
@@ -128,3 +166,39 @@ def test_the_memory_of_a_container_is_what_its_replica_says(served: Shop) -> Non
     gone = Memory(world, [replace(row, port=free_port())])
     gone.look()
     assert gone.peak == 0.0, "unknown is not a small number"
+
+
+def test_a_fatal_request_is_refused_again_when_its_container_has_started_again(served: Shop) -> None:
+    """The engine starts it again; what it knows lies in the volume that all containers of the environment share."""
+    (row,) = runtime(served).replicas()
+
+    def restarts() -> int:
+        return int(served.engine.inspect(row.container)["RestartCount"])
+
+    def metric(name: str) -> float:
+        status, body = runtime(served).transport.http(row.address, row.port, "GET", "/metrics", timeout=scaled(5))
+        assert status == 200
+        return next(float(line.split()[-1]) for line in body.decode().splitlines() if line.startswith(f"{name} "))
+
+    def answering() -> bool:
+        with suppress(AssertionError, OSError):
+            predicted(served, "fine")
+            return True
+        return False
+
+    def refused() -> int:
+        """Where the proxy's checks do not take it for up yet, the request does not reach it (503)."""
+        found: list[int] = []
+        wait_until(lambda: found.append(fatal(served)) or found[-1] != 503, 60, what="the request arrives")
+        return found[-1]
+
+    assert fatal(served) >= 500
+    wait_until(answering, 60, what="the engine has started it again")
+    assert restarts() == 1
+    assert refused() == 500, "tried once more, apart, and refused from now on"
+    assert refused() == 500 and restarts() == 1 and metric("podium_died_apart_total") == 1
+    served.engine.api.restart(row.container, timeout=1)
+    wait_until(answering, 60, what="it is back")
+    assert [refused() for _ in range(3)] == [500] * 3
+    assert metric("podium_refused_total") == 3 and metric("podium_died_apart_total") == 0, "no process ended over it"
+    predicted(served, "last")

@@ -32,6 +32,8 @@ from tests.servers import images
 from tests.servers import sshd as servers
 from tests.support import wait_until
 
+pytestmark = pytest.mark.in_turn(12, of="containers")
+
 REPLAYING = Path(__file__).resolve().parents[1] / "replaying.py"
 LIMITS = ReplayLimits(max_slowdown=100.0)
 

@@ -12,6 +12,7 @@ from podium.core.containers import Engine
 from podium.core.errors import NotFound, Refused
 
 from tests.delivery.docker.docked import Docked
+from tests.servers.pausing import pause
 from tests.tui.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -73,7 +74,7 @@ def test_what_cannot_be_opened_says_why(serving: Docked) -> None:
     with pytest.raises(Refused, match="served by processes"):
         cockpit.containers.shell("local", "local-v1-1")
     container = serving.containers("replica")[0]["Id"]
-    serving.engine.api.pause(container)
+    pause(serving.engine.api, container)
     try:
         with pytest.raises(Refused, match="is paused"):
             cockpit.containers.shell("staging", "staging-v1-1")

@@ -64,6 +64,27 @@ def test_a_stopped_replica_is_ended_and_its_request_is_answered_by_another(world
     assert {world.answers() for _ in range(10)} == {"1"}
 
 
+def test_an_instance_that_runs_and_answers_nobody_is_started_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those on another machine are found, and those that hang."""
+    pid, other = proxy_pid(world, 1), proxy_pid(world, 2)
+
+    def heal() -> list[str]:
+        return healing.heal_environment(world.project, world.journal, world.environment)
+
+    os.kill(pid, signal.SIGSTOP)
+    assert world.runtime.proxy.instances[0].mute() and not world.runtime.proxy.instances[1].mute()
+    assert heal() == [], "it may only be slow, and keeps what it holds"
+    monkeypatch.setattr(halted, "SILENT_SECONDS", 0.0)
+    assert heal() == ["staging: instance 1 of the proxy answered nobody; started it again"]
+    assert proxy_pid(world, 1) != pid and proxy_pid(world, 2) == other and heal() == []
+    assert {world.answers() for _ in range(40)} == {"1"}
+    # One that cannot be asked, for want of descriptors here or of its socket, is not silent.
+    Path(world.runtime.proxy.instances[1].placement.socket).unlink()
+    assert not world.runtime.proxy.instances[1].mute() and heal() == [] and proxy_pid(world, 2) == other
+
+
 def test_one_that_goes_on_is_left_alone_and_so_is_another_process_of_its_number(world: World) -> None:
     pid = proxy_pid(world, 1)
     started = started_at(pid)

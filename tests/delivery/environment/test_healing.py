@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +65,35 @@ def test_a_replica_that_was_started_while_the_clock_was_ahead_does_not_wait_for_
     os.kill(row.pid, signal.SIGKILL)
     wait_until(lambda: any("was gone" in line for line in heal(world)), 20)
     wait_until(lambda: heal(world) == [f"staging: {row.id} is healthy again"], 20)
+
+
+def test_a_replica_that_dies_again_and_again_is_started_less_and_less_often(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, at once, then after 2, 4, 8 … 60 s, until it has lived for a minute."""
+    world.version(1)
+    world.deploy(1)
+    now = time.time()
+    monkeypatch.setattr(healing.time, "time", lambda: now)
+    waited: list[float] = []
+    for _ in range(9):
+        [row] = world.runtime.replicas()
+        assert row.pid
+        with suppress(ProcessLookupError):
+            os.kill(row.pid, signal.SIGKILL)
+        wait_until(lambda row=row: not world.runtime.driver.alive(row), 20)
+        began = now = row.started or 0.0
+        while not any("was gone" in line for line in heal(world)):
+            now += 1.0
+        waited.append(now - began)
+    assert waited == [0, 0, 2, 4, 8, 16, 32, 60, 60]
+    [row] = world.runtime.replicas()
+    assert row.message.endswith(" (9 times in the last hour)") and row.restarts == 9
+    assert row.pid
+    os.kill(row.pid, signal.SIGKILL)
+    wait_until(lambda: not world.runtime.driver.alive(row), 20)
+    now = (row.started or 0.0) + healing.STABLE_SECONDS + 1
+    assert any("was gone" in line for line in heal(world)) and world.runtime.replicas()[0].restarts == 1
 
 
 def test_what_came_after_a_first_deploy_was_undone_is_ended_for_a_while_also_when_nothing_serves(

@@ -44,7 +44,9 @@ def test_both_sides_are_measured_on_the_same_rows(world: World) -> None:
     assert found.champion == pytest.approx(2.0) and found.candidate == pytest.approx(1.25)
     assert found.low is not None and found.high is not None and found.difference == pytest.approx(0.75)
     assert 0.70 < found.low < 0.75 < found.high < 0.80
-    assert "1.25 against 2, better by +0.75" in next(labelled.sentences([found]))
+    assert "1.25 against 2, better by 0.75 (95 % interval +0.7" in next(labelled.sentences([found]))
+    worse = replace(found, candidate=2.5, difference=-0.5, low=-0.6, high=-0.4)
+    assert "2.5 against 2, worse by 0.5 (95 % interval -0.6 … -0.4, " in next(labelled.sentences([worse]))
 
 
 def test_what_cannot_be_measured_is_said_and_fails_nothing(world: World) -> None:

@@ -395,7 +395,7 @@ def test_a_report_is_kept_without_vouching_for_the_version(world: World, play: P
     keep(world.runtime, found)
     (kept,) = world.journal.gates.of("tiny", 2)
     assert (kept.gate, kept.verdict, kept.run_id, kept.rows) == ("replay:staging", Verdict.PASS, 7, 120)
-    assert plans.verdict(world.project, world.journal, 2) is None, "a replay by hand is no gate"
+    assert plans.verdict(world.journal, world.project.mlflow.model, 2) is None, "a replay by hand is no gate"
     assert json.loads(report.to_json(found))["latency"] == dict(found.latency)
     assert "| pass | errors ≤ 0 |" in report.to_markdown(found)
 
@@ -492,3 +492,10 @@ def test_a_request_goes_out_as_it_came(world: World) -> None:
         server.server_close()
     assert len(sent.pairs) == 1 and sent.pairs[0].both
     assert seen == [("text/csv", "größe\n5".encode())] * 4, "twice to warm up and twice counted"
+
+
+def test_integers_that_are_too_large_for_a_float_are_compared() -> None:
+    huge, other, small = (f'{{"predictions": [[{value}, 0.5]]}}'.encode() for value in (10**400, 10**400 + 1, 1))
+    assert comparing.compare(huge, huge, tolerance=0.1).identical == 1
+    for before, after in ((huge, other), (huge, small), (small, huge)):
+        assert comparing.compare(before, after, tolerance=0.1).differing == 1

@@ -16,6 +16,8 @@ import pytest
 from podium.core.delivery.rollout import analysis, canary, plans
 from podium.core.domain.delivery import CanaryRequest, CanaryState, CanaryStatus, DeploymentState, How
 from podium.core.domain.project import AnalysisRule, Strategy
+from podium.core.domain.rollout import RolloutState
+from podium.core.domain.text.format import duration
 from podium.core.domain.verdicts import Verdict
 from podium.core.errors import PodiumError, Refused, RunFailed
 from podium.core.journal import Journal
@@ -289,3 +291,37 @@ def test_beyond_saving(requests: int, errors: int, share: float, lost: bool) -> 
 def test_other_signals_are_never_beyond_saving() -> None:
     rule = AnalysisRule("latency_p95", at_most=0.001)
     assert not analysis.beyond_saving([rule], window(1000, 1000), share=0.9)
+
+
+@pytest.mark.parametrize("answer", ["resume", "abort", ""])
+def test_a_canary_that_fails_asks_where_it_shall(world: World, answer: str) -> None:
+    """It keeps its share while a person decides; without an answer it goes back. Both are kept for good."""
+    rule = AnalysisRule("refused_rate", at_most=0.01)
+    asks = replace(
+        strategy(50, interval=2.0, rules=(rule,)),
+        on_fail="ask",
+        answer_within=scaled(60.0) if answer else scaled(0.5),
+    )
+    with promotion(world, asks, example=False, status=400) as going, Load(world.port):
+        if answer:
+            asked = going.at(50, CanaryState.ASKS)
+            assert asked.message.startswith("fail at 50 %: refused_rate") and asked.verdict is not None
+            assert asked.until is not None and "asks a person" in asked.headline(time.time())
+            assert set(world.weights().values()) == {100}, "half of the traffic each, as before"
+            with pytest.raises(Refused, match="is already waiting for a decision"):
+                going.request(CanaryRequest.PAUSE)
+            going.request(CanaryRequest(answer), "a known fault of the client")
+        ended = going.ended()
+        assert (ended is DeploymentState.SUCCEEDED) is (answer == "resume"), going.error
+    row = world.journal.ledger.history("staging")[0]
+    (stage,) = RolloutState.from_json(row.data).stages
+    outcome = {
+        "resume": "went on by ops: a known fault of the client",
+        "abort": "taken back by ops: a known fault of the client",
+        "": f"taken back: nobody answered within {duration(scaled(0.5))}",
+    }[answer]
+    assert (stage["verdict"], stage["share"], stage["outcome"]) == ("fail", 50, outcome)
+    said = [(each.action, each.why) for each in world.journal.audit.page(20) if each.subject == "staging version 2"]
+    assert tuple(action for action, _ in reversed(said) if "canary" in action) == ("canary asks", "canary answered")
+    assert any(outcome in why for action, why in said if action == "canary answered")
+    assert (world.journal.quarantine.find("tiny", 2) is not None) is (answer != "resume")

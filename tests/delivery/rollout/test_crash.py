@@ -3,7 +3,9 @@ lost meanwhile."""
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ from podium.core.delivery.environment import healing, history
 from podium.core.delivery.rollout import phases, recovery
 from podium.core.delivery.status import status as environments
 from podium.core.domain.delivery import DeploymentState, ReplicaState
-from podium.core.domain.rollout import MOVE_ALIASES, SEQUENCE, SHIFT, WAIT_HEALTHY, WARM_UP
+from podium.core.domain.rollout import MOVE_ALIASES, SEQUENCE, SHIFT, START, WAIT_HEALTHY, WARM_UP
 
 from tests.delivery.light import Load, World
 from tests.runner.scale import scaled
@@ -60,11 +62,35 @@ def test_deploy_killed_at_any_phase_is_undone_or_finished(world: World, phase: s
     assert line.endswith("was finished" if finished else "was undone")
     state = DeploymentState.SUCCEEDED if finished else DeploymentState.UNDONE
     assert world.journal.ledger.history("staging")[0].state is state
-    assert history.serving(world.journal, "staging") == (2 if finished else 1) and world.answers() == (
+    assert history.serving(world.journal, "staging", "tiny") == (2 if finished else 1) and world.answers() == (
         "2" if finished else "1"
     )
     settled(world)
     assert recovery.recover(world.project, world.journal) == []
+
+
+@pytest.mark.parametrize("phase", [START, WARM_UP])
+def test_what_the_proxies_serve_is_not_ended_by_a_journal_that_lost_its_last_rows(world: World, phase: str) -> None:
+    world.change(replicas=1)
+    world.version(1)
+    world.version(2, stubborn=True)
+    world.deploy(1)
+    with Load(world.port, rate=100) as load:
+        crash(world, "deploy", 2, "after", phase)
+        before = world.runtime.replicas()
+        number = next(row.id for row in world.journal.ledger.open())
+        world.runtime.lifecycle.wait_healthy([row.id for row in before if row.version == 2])
+        world.runtime.traffic.sync()
+        world.runtime.traffic.wait_up(["v2-1"])
+        world.runtime.traffic.weigh({row.id: 100 if row.version == 2 else 0 for row in before})
+        for row in before:  # as they were written before the traffic moved
+            world.journal.replicas.put(row)
+        assert world.weights() == {"v1-1": 0, "v2-1": 100}
+        [line] = recovery.recover(world.project, world.journal)
+    assert line.endswith("was undone") and world.journal.ledger.get(number).state is DeploymentState.UNDONE
+    assert load.failures == [], world.evidence()
+    assert world.answers() == "1" and world.weights() == {"v1-1": 100}
+    settled(world)
 
 
 @pytest.mark.parametrize(("when", "phase"), [("before", SHIFT), ("after", SHIFT), ("before", MOVE_ALIASES)])
@@ -103,6 +129,32 @@ def test_replica_that_was_started_but_never_noted_is_found_and_ended(world: Worl
     assert len(wait_until(lambda: daemon.find(marker))) == 1
     recovery.recover(world.project, world.journal)
     assert daemon.find(marker) == [] and world.runtime.replicas(2) == []
+    settled(world)
+
+
+@pytest.mark.parametrize("dead", ["old", "new", "all"])
+def test_replicas_that_died_meanwhile_keep_no_undo_from_its_end(world: World, dead: str) -> None:
+    world.change(replicas=1)
+    world.version(1)
+    world.version(2)
+    world.deploy(1)
+    crash(world, "deploy", 2, "before", SHIFT)
+    for row in world.runtime.replicas():
+        if dead == "all" or row.version == {"old": 1, "new": 2}[dead]:
+            assert row.pid is not None
+            os.kill(row.pid, signal.SIGKILL)
+    [line] = recovery.recover(world.project, world.journal)
+    assert line.endswith("was undone")
+    assert world.journal.ledger.history("staging")[0].state is DeploymentState.UNDONE
+
+    def healed() -> bool:
+        """A look that does nothing may be one at a replica that starts: the next one finds it healthy."""
+        healing.heal_environment(world.project, world.journal, world.environment)
+        return [row.state for row in world.runtime.replicas()] == [ReplicaState.READY]
+
+    wait_until(healed, 30)
+    wait_until(lambda: not world.runtime.traffic.wait_up(["v1-1"]), 30)
+    assert world.answers() == "1"
     settled(world)
 
 

@@ -10,14 +10,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from podium.core.delivery.environment import healing, history
 from podium.core.delivery.environment import lock as guard
 from podium.core.delivery.rollout import canary, recovery, undo
+from podium.core.delivery.rollout.aliases import AliasProcess
 from podium.core.delivery.status import status as environments
-from podium.core.domain.delivery import CanaryRequest, DeploymentState, ReplicaState
+from podium.core.domain.delivery import CanaryRequest, Deployment, DeploymentState, ReplicaState
 from podium.core.domain.rollout import DRAIN, MOVE_ALIASES, SHIFT, VERIFY
 from podium.core.errors import Interrupted, PodiumError, Refused, RunFailed, Unreachable
 from podium.core.journal import Journal
@@ -83,7 +85,7 @@ def test_a_verified_version_serves_on_when_the_old_one_is_slow_to_end(world: Wor
             world.deploy(2)
         wait_until(lambda: load.total > 20)
     assert load.failures == [], world.evidence()
-    assert world.answers() == "2" and history.serving(world.journal, "staging") == 2
+    assert world.answers() == "2" and history.serving(world.journal, "staging", "tiny") == 2
     row = world.journal.ledger.history("staging")[0]
     assert (row.state, row.message) == (DeploymentState.SUCCEEDED, "told to end when traffic had moved")
     assert {row.version for row in world.runtime.replicas()} == {2}, "the old one was put away all the same"
@@ -125,7 +127,7 @@ def test_told_to_end_twice_it_is_the_agent_that_puts_the_old_version_away(world:
     assert (row.phase, world.answers()) == (VERIFY, "2")
     [line] = recovery.recover(world.project, world.journal)
     assert line.endswith("was finished")
-    assert history.serving(world.journal, "staging") == 2
+    assert history.serving(world.journal, "staging", "tiny") == 2
     assert [(row.version, row.state) for row in world.runtime.replicas()] == [(2, ReplicaState.READY)]
     assert environments.status(world.project, world.journal, world.environment).differences == ()
 
@@ -140,11 +142,34 @@ def test_a_rollback_whose_traffic_has_moved_is_what_serves(serving: World) -> No
         wait_until(lambda: '{"predictions": [1]}' in load.answers)
     row = serving.journal.ledger.history("staging")[0]
     assert (row.state, row.message) == (DeploymentState.SUCCEEDED, "told to end when traffic had moved")
-    assert history.serving(serving.journal, "staging") == 1 and serving.answers() == "1"
+    assert history.serving(serving.journal, "staging", "tiny") == 1 and serving.answers() == "1"
     assert serving.journal.quarantine.find("tiny", 2) is not None
     healed(serving)
     assert serving.answers() == "1"
     assert environments.status(serving.project, serving.journal, serving.environment).differences == ()
+
+
+def test_a_rollback_that_is_told_to_end_while_its_aliases_move_moves_them_all_the_same(
+    serving: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving.version(2)
+    serving.deploy(2)
+    serving.project = replace(serving.project, environments={"staging": serving.environment})  # which carries them now
+    asked: list[int] = []
+
+    def move(_: AliasProcess, deployment: Deployment) -> list[str]:
+        asked.append(deployment.to_version)
+        if len(asked) == 1:
+            raise Interrupted("told to end")  # as the signal does while the registry is waited for
+        return ["alias champion: version 2 → version 1"]
+
+    monkeypatch.setattr(AliasProcess, "move", move)
+    with pytest.raises(Interrupted):
+        serving.rollback(1)
+    row = serving.journal.ledger.history("staging")[0]
+    assert asked == [1, 1] and "alias champion: version 2 → version 1" in serving.said
+    assert (row.state, row.message) == (DeploymentState.SUCCEEDED, "told to end when traffic had moved")
+    assert serving.answers() == "1"
 
 
 def test_a_redeploy_that_fails_forgets_no_replica(world: World) -> None:
@@ -279,7 +304,7 @@ def test_no_change_begins_over_one_that_could_not_be_settled(serving: World, mon
     away = False
     serving.rollback(1)
     assert serving.journal.ledger.open() == [] and serving.answers() == "1"
-    assert history.serving(serving.journal, "staging") == 1
+    assert history.serving(serving.journal, "staging", "tiny") == 1
 
 
 def test_a_port_that_could_not_be_taken_is_taken_by_the_next_try(serving: World) -> None:

@@ -8,7 +8,9 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -16,6 +18,7 @@ from podium.core.delivery.environment import healing, history
 from podium.core.delivery.environment.lock import lock_name
 from podium.core.delivery.environment.runtime import EnvironmentRuntime
 from podium.core.delivery.host import ports
+from podium.core.delivery.proxy.proxy import Proxy, ProxyLayout, of_process
 from podium.core.delivery.rollout import carry_out, phases, plans
 from podium.core.delivery.rollout.carry_out import RolloutRequest
 from podium.core.delivery.status import status as environments
@@ -140,7 +143,7 @@ def test_model_that_cannot_serve_leaves_the_old_one_serving(
     assert load.failures == [] and caught.value.hint
     assert {r.pid for r in world.runtime.replicas()} == before
     assert world.journal.ledger.history("staging")[0].state is DeploymentState.FAILED
-    assert history.serving(world.journal, "staging") == 1 and world.weights() == {"v1-1": 100, "v1-2": 100}
+    assert history.serving(world.journal, "staging", "tiny") == 1 and world.weights() == {"v1-1": 100, "v1-2": 100}
 
 
 def test_model_without_example_that_answers_errors_is_taken_out_again(
@@ -174,6 +177,62 @@ def test_port_in_use_is_named_with_its_owner(world: World) -> None:
         ) as caught:
             world.deploy(1)
     assert "environments.staging.port" in caught.value.hint and world.runtime.replicas() == []
+
+
+@pytest.fixture
+def neighbour(tmp_path: Path) -> Iterator[World]:
+    """Another project of this machine and account."""
+    (tmp_path / "neighbour").mkdir()
+    made = World(tmp_path / "neighbour")
+    yield made
+    made.close()
+
+
+def test_a_port_of_another_project_is_not_shared_with_it(world: World, neighbour: World) -> None:
+    """The kernel would let two proxies of one account have it, and give each half of the connections."""
+    world.version(1)
+    world.deploy(1)
+    neighbour.version(7)
+    own = neighbour.port
+    neighbour.change(port=world.port)
+    pids = "|".join(map(str, world.proxy_pids()))
+    with pytest.raises(UsageError, match=rf"port {world.port} of environment staging is in use by pid ({pids}) "):
+        neighbour.deploy(7)
+    # Neither when its own proxy runs already, and only its port is changed.
+    neighbour.change(port=own)
+    neighbour.deploy(7)
+    neighbour.version(8)
+    neighbour.change(port=world.port)
+    with pytest.raises(UsageError, match=rf"in use by pid ({pids}) "):
+        neighbour.deploy(8)
+    with pytest.raises(UsageError, match=rf"in use by pid ({pids}) "):
+        neighbour.runtime.traffic.sync()
+    assert {world.answers() for _ in range(20)} == {"1"}
+
+
+def test_of_two_projects_that_take_one_port_at_once_one_is_refused(world: World, neighbour: World) -> None:
+    layouts = [ProxyLayout("127.0.0.1", world.port, ()) for _ in range(2)]
+    for _ in range(4):
+        proxies = [of_process(each.runtime.directory, "staging") for each in (world, neighbour)]
+        start = threading.Barrier(2)
+        refused: list[str] = []
+
+        def take(proxy: Proxy, layout: ProxyLayout) -> None:
+            start.wait()  # noqa: B023 (both have ended before the next round)
+            try:
+                proxy.ensure(layout)
+            except UsageError as error:
+                refused.append(str(error))  # noqa: B023
+
+        threads = [threading.Thread(target=take, args=pair) for pair in zip(proxies, layouts, strict=True)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(refused) == 1 and f"port {world.port} " in refused[0]
+        assert sorted(proxy.alive() for proxy in proxies) == [False, True]
+        for proxy in proxies:
+            proxy.stop()
 
 
 def test_changed_port_is_taken_over_by_a_new_proxy(world: World) -> None:

@@ -98,7 +98,7 @@ def test_a_row_of_the_version_before_that_was_given_up_is_undone_however_far_it_
     recovery.recover(serving.project, serving.journal)
     row = serving.journal.ledger.get(number)
     assert (row.state, row.message) == (DeploymentState.FAILED, "most answers were errors; undone")
-    assert history.serving(serving.journal, "staging") == 1 and serving.answers() == "1"
+    assert history.serving(serving.journal, "staging", "tiny") == 1 and serving.answers() == "1"
 
 
 def test_a_replica_that_a_row_of_the_version_before_calls_new_stays_where_it_had_traffic(serving: World) -> None:

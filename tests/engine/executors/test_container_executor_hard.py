@@ -20,6 +20,7 @@ from podium.core.engine.submit import cancel, resume
 
 from tests.engine.executors.step_lab import StepLab
 from tests.engine.lab import wait_for_file, wait_gone
+from tests.servers.pausing import pause
 from tests.support import wait_until
 
 
@@ -298,7 +299,7 @@ def test_a_resumed_run_that_has_no_use_for_the_container_has_it_removed(lab: Ste
     run = lab.start()
     lab.wait_for_log(run.id, "a", "begun")
     container = lab.running()
-    lab.engine.api.pause(container)
+    pause(lab.engine.api, container)
     lab.kill_worker(run.id)
     recover(lab.journal)
     lab.write("go", "")

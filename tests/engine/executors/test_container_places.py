@@ -25,6 +25,7 @@ from tests.servers import registry as registries
 from tests.servers import sshd as servers
 from tests.support import free_port, wait_until
 
+pytestmark = pytest.mark.in_turn(12, of="containers")
 TRAIN = """
 import mlflow
 with mlflow.start_run():

@@ -19,8 +19,8 @@ import pytest
 from podium.core.cockpit import Cockpit
 from podium.core.containers import Engine
 from podium.core.containers.engine.labels import home_id
+from podium.core.domain.engines.shells import LocalShell
 from podium.core.domain.runs import RunState
-from podium.core.domain.shells import LocalShell
 from podium.core.engine.submit import cancel
 from podium.core.errors import NotFound, Refused, UsageError
 from podium.tui.external_program import PODIUM

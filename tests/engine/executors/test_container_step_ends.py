@@ -61,7 +61,7 @@ def ordered(root: Path, *outputs: str, **changes: Any) -> ContainerStepSpec:
         env={},
         container=ContainerSpec(),
         outputs=outputs,
-        tracking_uri="http://127.0.0.1:1",
+        stores=("http://127.0.0.1:1",),
         secrets=(),
         base="",
         key="",

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -157,14 +158,24 @@ def _variables(spec: ReplicaSpec, environment: Environment) -> dict[str, str]:
         "PODIUM_SERVING_CAPTURE_RATE": str(spec.capture_rate),
         # Beside the captures: what all replicas of the environment have on any engine, and what goes with it.
         "PODIUM_SERVING_GUARD": f"{CAPTURE}/guard",
-        **_bounds(environment),
-        **_batch(environment),
+        **served_variables(environment),
         **spec.env,
     }
 
 
+def served_variables(environment: Environment) -> dict[str, str]:
+    """Returns what podium.yaml says of how an environment's replicas answer, as variables of the image."""
+    return _bounds(environment) | _batch(environment)
+
+
 def proxy(
-    called: EngineNames, instance: int, image: str, config: PurePath, mounts: list[dict[str, Any]], *, user: str
+    called: EngineNames,
+    instance: int,
+    image: str,
+    files: Sequence[PurePath],
+    mounts: list[dict[str, Any]],
+    *,
+    user: str,
 ) -> ContainerRecipe:
     """Returns the recipe of an instance of HAProxy on the machine's own network: it listens on exactly bind:port,
     and no packet is translated on its way."""
@@ -178,7 +189,7 @@ def proxy(
     body = {
         "Image": image,
         "Entrypoint": ["haproxy"],
-        "Cmd": ["-W", "-db", "-f", str(config)],
+        "Cmd": ["-W", "-db", *(word for file in files for word in ("-f", str(file)))],
         "User": user,
         "HostConfig": host,
         "Labels": called.labels(names.PROXY_ROLE).all(),
@@ -233,6 +244,7 @@ def _bounds(environment: Environment) -> dict[str, str]:
     bounds = environment.request
     return {
         "PODIUM_SERVING_MAX_BODY": str(bounds.body),
+        "PODIUM_SERVING_MAX_VALUES": str(bounds.values),
         "PODIUM_SERVING_ARRIVAL": f"{bounds.arrival:g}",
         "PODIUM_SERVING_TIMEOUT": f"{bounds.prediction:g}",
     }

@@ -9,23 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from ....containers.engine import labels
+from ....containers.engine.address import Address
 from ....domain.containers import Image
 from ....domain.delivery import Replica
 from ....domain.project import Environment
 from ....domain.text import clean
 from ....errors import NotFound, PodiumError, Refused, UsageError
 from ....logs.reader import LogFile
+from ....signatures.allowed import Unsigned
 from ...host.paths import INSTANCES, private
 from ...proxy.placement import ProcessProxyHost, ProxyHost
 from ...proxy.proxy import Instance, Proxy
 from ...proxy.transport import DirectTransport, Transport
-from .. import DriverContext, OwnedNames, ReplicaSpec, StartedReplica
+from .. import DriverContext, OneHost, OwnedNames, ReplicaSpec, StartedReplica
 from . import create
 from .captures import bring
 from .create import PORT, SPEC
 from .place import EngineObjects
 from .proxy import LocalProxyHost, RemoteProxyHost
 from .relay import RelayTransport
+from .signed import is_among
 
 # Where a replica that ended at once is said to be: an address that leads nowhere (RFC 5737), never to another
 # container.
@@ -36,12 +39,13 @@ _MAX_LAST_LINE = 200  # characters
 _KILLED_EXIT_CODE = 137
 
 
-class DockerDriver:
+class DockerDriver(OneHost):
     """Implements Driver with containers: one per replica on the environment's own network."""
 
-    def __init__(self, setting: DriverContext) -> None:
+    def __init__(self, setting: DriverContext, address: Address | None = None) -> None:
+        """`address` is the engine of one of several hosts (`drivers/hosts/`)."""
         self.setting = setting
-        self.place = EngineObjects(setting)
+        self.place = EngineObjects(setting, address)
         self._images: dict[int, Image] = {}
 
     @property
@@ -113,7 +117,15 @@ class DockerDriver:
 
         setting = self.setting
         if version not in self._images:
-            work = partial(require, setting.project, setting.journal, version, self.place.address, say=setting.say)
+            work = partial(
+                require,
+                setting.project,
+                setting.journal,
+                version,
+                self.place.address,
+                model=setting.model,
+                say=setting.say,
+            )
             self._images[version] = self.place.patiently(work)
         return self._images[version]
 
@@ -121,11 +133,11 @@ class DockerDriver:
         """Returns the time that a missing image takes to build or pull."""
         from ....containers.images import store
 
-        journal, project = self.setting.journal, self.setting.project
-        known = journal.images.get(project.mlflow.model, version, str(self.place.address))
+        journal, model = self.setting.journal, self.setting.model
+        known = journal.images.get(model, version, str(self.place.address))
         if known is not None and store.inspect(self.place.engine, known.image_id) is not None:
             return 0.0, "its image exists"
-        built = [image for image in journal.images.of(project.mlflow.model) if image.version == version]
+        built = [image for image in journal.images.of(model) if image.version == version]
         if any(image.digest for image in built):
             return 30.0, "its image has to be pulled"
         return max([image.seconds for image in built], default=60.0), "its image has to be built"
@@ -146,6 +158,7 @@ class DockerDriver:
             if other is not kept:
                 self.place.remove(other.id)
         if kept is not None:
+            self._ensure_signed(spec, kept.image_id)
             known = self.setting.journal.images.get(spec.model, spec.version, str(self.place.address))
             wanted = self._recipe(spec, known.reference) if known is not None else None
             if wanted is None or kept.labels.get(SPEC) == wanted.stamp:
@@ -155,15 +168,37 @@ class DockerDriver:
                     pass  # it was just removed, or another container has its address now
             self.place.remove(kept.id)
         image = self._image(spec.version)
+        self._ensure_signed(spec, image.reference)
         recipe = self._recipe(spec, image.reference)
         for last in (False, False, True):
             container = self.place.create(recipe, address=self.place.free_address())
+            self._ensure_signed(spec, container, made=True)
             try:
                 return self._started(container, image.image_id)
             except Refused:  # another Podium process took the same address first
                 if last:
                     raise
         raise AssertionError("unreachable")
+
+    def _ensure_signed(self, spec: ReplicaSpec, reference: str, *, made: bool = False) -> None:
+        """Raises Unsigned unless the image is one of those that may be started, by what the engine says of it: ids are
+        digests, and the engine computes them again of all that is brought to it. Of a container that was made (`made`)
+        the image is asked that it was made from; it is removed if that is another one."""
+        if spec.images is None:
+            return
+        from ....containers.images import store
+
+        image_id = str((self.place.inspect(reference) or {}).get("Image") or "") if made else reference
+        found = store.inspect(self.place.engine, image_id) or {}
+        if is_among(found, spec.images):
+            return
+        if made:
+            self.place.remove(reference)
+        which = str(found.get("Id") or "")[7:19] or image_id[:19]
+        raise Unsigned(
+            f"{spec.model} version {spec.version} may not be served: its image {which} is not what was signed",
+            hint=f"somebody who may can sign it: podium evidence sign v{spec.version}",
+        )
 
     def _recipe(self, spec: ReplicaSpec, reference: str) -> create.ContainerRecipe:
         return create.replica(
@@ -269,8 +304,10 @@ class DockerDriver:
         return self.place.patiently(self.place.clear)
 
     def captures(self) -> Path:
-        if self.place.local:
-            return self.setting.directory / "capture"
+        return self.setting.directory / "capture" if self.place.local else self.bring_captures()
+
+    def bring_captures(self) -> Path:
+        """Copies the requests that replicas captured on the engine's machine to this one; returns the directory."""
         return self.place.patiently(lambda: bring(self.place, self.setting.directory / "captured"))
 
     # What went wrong

@@ -14,7 +14,7 @@ from docker.types import IPAMConfig, IPAMPool
 
 from ....containers import Engine
 from ....containers.engine import labels as names
-from ....containers.engine.address import of_environment
+from ....containers.engine.address import Address, of_environment
 from ....containers.engine.connections import patiently, shared
 from ....containers.images import registry, store
 from ....containers.observe.listing import ListedContainer, Listing, listing
@@ -30,19 +30,17 @@ class EngineObjects:
     """Manages the containers, the network and the volumes of one environment of one checkout, and touches nothing
     else. Every method raises the errors of the engine."""
 
-    def __init__(self, setting: DriverContext) -> None:
+    def __init__(self, setting: DriverContext, address: Address | None = None) -> None:
+        """`address` is the engine of one of several hosts, which are all reached alike: through their engines."""
         self.setting = setting
-        self.address = of_environment(setting.project, setting.environment)
+        self.address = of_environment(setting.project, setting.environment) if address is None else address
+        self.local = address is None and self.address.local
         self.called = EngineNames(setting.project, setting.environment.name)
         self.listing: Listing = listing(self.address, setting.project.name, setting.project.home)
 
     @property
     def engine(self) -> Engine:
         return shared(self.address)
-
-    @property
-    def local(self) -> bool:
-        return self.address.local
 
     def patiently(self, work: Callable[[], T]) -> T:
         return patiently(work, self.setting.patience, self.setting.say)

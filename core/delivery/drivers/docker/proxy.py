@@ -8,7 +8,7 @@ import os
 import tarfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath, PurePosixPath
 
 from ....containers.engine import labels as names
@@ -140,7 +140,8 @@ class LocalProxyHost(ContainerProxyHost):
     def recipe(self) -> ContainerRecipe:
         image = self.place.setting.environment.proxy_image
         mounts = same_place(self.directory, Path(self.socket))
-        return proxy(self.place.called, self.instance, image, self.path, mounts, user=f"{os.getuid()}:{os.getgid()}")
+        user = f"{os.getuid()}:{os.getgid()}"
+        return proxy(self.place.called, self.instance, image, [self.path], mounts, user=user)
 
     def fill(self, container: str) -> None:
         """Does nothing: the container sees its files through mounts."""
@@ -159,16 +160,20 @@ class RemoteProxyHost(ContainerProxyHost):
     """Keeps configuration and socket in a volume that only it and the relay mount; in a directory of it, since the
     engine gives the volume itself to root."""
 
+    more: tuple[str, ...] = ()
+    """The names of further files of configuration."""
+
     def __init__(self, place: EngineObjects, instance: int) -> None:
         super().__init__(place, instance)
-        self._home = PurePosixPath(RUN_DIR) / "proxy"
-        self._config = self._home / numbered("haproxy.cfg", instance)
-        self.socket = self._home / numbered("proxy.sock", instance)
+        self.home = PurePosixPath(RUN_DIR) / "proxy"
+        self._config = self.home / numbered("haproxy.cfg", instance)
+        self.socket = self.home / numbered("proxy.sock", instance)
 
     def recipe(self) -> ContainerRecipe:
         image = self.place.setting.environment.proxy_image
         mounts = [{"Type": "volume", "Source": self.place.volume("proxy"), "Target": RUN_DIR}]
-        return proxy(self.place.called, self.instance, image, self._config, mounts, user=f"{USER}:{USER}")
+        files = [self._config, *(self.home / name for name in self.more)]
+        return proxy(self.place.called, self.instance, image, files, mounts, user=f"{USER}:{USER}")
 
     def require(self, bind: str, port: int) -> None:
         """Does nothing: only HAProxy itself can find out whether the port is free."""
@@ -186,14 +191,20 @@ class RemoteProxyHost(ContainerProxyHost):
             self._copy(container, files)
 
     def fill(self, container: str) -> None:
-        beside = {name: self.file(name) for name in file_names(self.instance)}
-        self._copy(
-            container, {**{name: text for name, text in beside.items() if text}, self._config.name: self.config()}
-        )
+        self._copy(container, self._files())
+
+    def _files(self) -> dict[str, str]:
+        """Returns name -> content of all that the container needs."""
+        beside = {name: self.file(name) for name in self._beside()}
+        return {**{name: text for name, text in beside.items() if text}, self._config.name: self.config()}
+
+    def _beside(self) -> Sequence[str]:
+        """Returns the names of the files that the configuration may name."""
+        return file_names(self.instance)
 
     def _copy(self, container: str, files: Mapping[str, str]) -> None:
         with self.place.engine.doing("copying the proxy's configuration"):
-            self.place.engine.api.put_archive(container, RUN_DIR, _archive(self._home.name, files))
+            self.place.engine.api.put_archive(container, RUN_DIR, _archive(self.home.name, files))
 
 
 def _archive(directory: str, files: Mapping[str, str]) -> bytes:

@@ -13,6 +13,7 @@ from ....containers.relay.client import Relay, RelayConnection
 from ....errors import NotFound, RunFailed, Unreachable
 from .create import PYTHON, relay
 from .place import EngineObjects
+from .signed import for_relay, may_be_relay
 
 
 class RelayConnections:
@@ -83,30 +84,26 @@ class RelayTransport:
         place.listing.forget()
         for old in place.find(names.RELAY_ROLE):
             try:
-                if not old.running:
+                if old.running:
+                    return place.engine, old.id
+                if may_be_relay(place, old.image_id):
                     place.start(old.id)
-                return place.engine, old.id
+                    return place.engine, old.id
+                place.remove(old.id)
             except (NotFound, RunFailed):
                 place.remove(old.id)
         # Another Podium process may be creating it as well; then that container is used.
-        container = place.create(relay(place.called, image_for(place), place.volume("proxy")), replace=False)
+        container = place.create(relay(place.called, self._image(), place.volume("proxy")), replace=False)
         place.start(container)
         return place.engine, container
 
+    def _image(self) -> str:
+        """Returns the image that a new relay is made of."""
+        return for_relay(self._place, self._known)
 
-def image_for(place: EngineObjects) -> str:
-    """Returns an image with the Python that a relay needs. Every image that Podium built has one: that of a replica
-    on the engine, else the newest."""
-    replicas = sorted(place.find(names.REPLICA_ROLE), key=lambda one: one.labels.get(names.VERSION, ""), reverse=True)
-    if replicas:
-        return replicas[0].image_id
-    setting = place.setting
-    known = [
-        image for image in setting.journal.images.of(setting.project.mlflow.model) if image.engine == str(place.address)
-    ]
-    if not known:
-        raise Unreachable(
-            f"{place.address} has no image yet that could run the relay to the proxy there",
-            hint="deploy a version first",
-        )
-    return known[0].image_id
+    def _known(self) -> list[str]:
+        """Returns the images on the engine with the Python that a relay needs, the newest first: every image that
+        Podium built has one."""
+        place = self._place
+        known = place.setting.journal.images.of(place.setting.model)
+        return [image.image_id for image in known if image.engine == str(place.address)]

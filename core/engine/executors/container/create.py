@@ -143,7 +143,7 @@ def host(spec: ContainerStepSpec, around: EngineFacts) -> dict[str, Any]:
         "LogConfig": _LOG_CONFIG,
         "Mounts": []
         if around.copies
-        else [_mount(mount) for mount in mounts(spec.root, spec.state, spec.tracking_uri, alone=spec.container.alone)],
+        else [_mount(mount) for mount in mounts(spec.root, spec.state, spec.stores, alone=spec.container.alone)],
     }
     if not around.copies and not around.rootless:
         found["GroupAdd"] = [str(group) for group in os.getgroups() if group != os.getgid()]
@@ -151,6 +151,8 @@ def host(spec: ContainerStepSpec, around: EngineFacts) -> dict[str, Any]:
         found["UsernsMode"] = "host"
     if container.cpus is not None:
         found["NanoCpus"] = int(min(container.cpus, around.cpus) * 1e9)
+    if container.gpus and "none" not in container.gpus:
+        found["DeviceRequests"] = [{"Driver": "nvidia", "DeviceIDs": list(container.gpus), "Capabilities": [["gpu"]]}]
     if container.memory is not None:
         # No swap beyond it: a step that needs more is to end at its limit, not to crawl.
         found["Memory"] = found["MemorySwap"] = container.memory
@@ -169,7 +171,7 @@ def network(spec: ContainerStepSpec, around: EngineFacts) -> str:
     own network."""
     if not spec.container.network:
         return "none"
-    return "host" if on_this_machine(spec.tracking_uri) and not around.copies else "bridge"
+    return "host" if any(map(on_this_machine, spec.stores)) and not around.copies else "bridge"
 
 
 def _mount(mount: Mount) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class DockerExecutor:
             env=task.env,
             container=spec,
             outputs=task.outputs,
-            tracking_uri=project.mlflow.tracking_uri,
+            stores=project.mlflow.stores,
             secrets=project.secrets,
             base=task.base,
             key=task.key,

@@ -3,6 +3,7 @@ MLflow or in a file means the same inside and outside."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,9 +17,9 @@ class Mount(Frozen):
     writable: bool
 
 
-def mounts(root: Path, state: Path, tracking_uri: str, *, alone: bool = False) -> list[Mount]:
+def mounts(root: Path, state: Path, stores: Iterable[str], *, alone: bool = False) -> list[Mount]:
     """Returns the mounts: the run's directory; the rest of its checkout and git's own directory, read-only; the
-    directory of an embedded MLflow store. With `alone` the run's directory only."""
+    directory of each MLflow store that is a file. With `alone` the run's directory only."""
     found = [Mount(root, True)]
     if alone:
         return found
@@ -27,8 +28,7 @@ def mounts(root: Path, state: Path, tracking_uri: str, *, alone: bool = False) -
         if top != root:
             found.append(Mount(top, False))
         found += [Mount(path, False) for path in _git_directories(top / ".git")]
-    store = store_directory(tracking_uri)
-    if store is not None:
+    for store in filter(None, map(store_directory, stores)):
         # Artifacts of an experiment that Podium has made are below its state directory, wherever the store is.
         found += [Mount(path, True) for path in (state, store) if path.is_dir()]
     return _needed(found)

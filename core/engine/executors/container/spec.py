@@ -61,8 +61,8 @@ class ContainerStepSpec(Frozen):
     outputs: tuple[str, ...]
     """What the command writes, below `root`."""
 
-    tracking_uri: str
-    """MLflow's address."""
+    stores: tuple[str, ...]
+    """MLflow's addresses: where runs are, and models where that is another."""
 
     secrets: tuple[str, ...] = field(repr=False)
     """Values that must not become visible."""

@@ -112,7 +112,7 @@ class ContainerStep:
         created = self._create(image, open_, mark)
         self._container = str(created["Id"])
         if self._copies:
-            if store_directory(spec.tracking_uri) is not None:
+            if any(map(store_directory, spec.stores)):
                 say(
                     f"MLflow's store is a file on this machine, out of reach from {spec.address}: name a server in"
                     " mlflow.tracking_uri to log from here"

@@ -1,0 +1,1 @@
+"""Commands about what engines run, and what another engine is told."""

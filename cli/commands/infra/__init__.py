@@ -1,0 +1,1 @@
+"""The command `infra`: what it does, and the lines that it prints."""

@@ -1,0 +1,1 @@
+"""What podium.yaml says of infrastructure: its checks, and its outputs where others name them."""

@@ -1,0 +1,1 @@
+"""The driver that runs replicas in containers of several hosts, with a proxy on each."""

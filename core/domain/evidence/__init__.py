@@ -1,0 +1,1 @@
+"""Why a version serves: what is recorded of it, and whether that can be believed."""

@@ -1,0 +1,1 @@
+"""Why things are as they are: answers that front ends only show."""

@@ -1,0 +1,1 @@
+"""A story as text: each form has everything, and nothing in it acts."""

@@ -1,0 +1,1 @@
+"""CloudFormation, by its API: change sets, the events of one operation, drift."""

@@ -1,0 +1,1 @@
+"""Terraform and OpenTofu, by their published JSON."""

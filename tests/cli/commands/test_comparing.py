@@ -1,0 +1,70 @@
+"""`podium compare` and the query of `podium versions`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from podium.core.domain.models import Version
+from podium.core.journal import Journal
+
+from ..conftest import Call
+
+
+@pytest.fixture(autouse=True)
+def _versions(home: Path) -> None:
+    (home / ".podium").mkdir(exist_ok=True)
+    with Journal.open(home / ".podium" / "journal.db") as journal:
+        versions = [
+            Version(
+                "small",
+                number,
+                0.0,
+                aliases=("champion",) if number == 2 else (),
+                metrics={"roc_auc": 0.5 + number / 10, "noise": 1.0},
+                params={"depth": str(number), "note": "=cmd|'/c calc'!A1"},
+                tags={"mlflow.user": str(number)},
+            )
+            for number in (3, 2, 1)
+        ]
+        journal.versions.replace("small", versions, "seed")
+
+
+def test_versions_by_a_query(call: Call) -> None:
+    done = call("versions", "--offline", "--where", "roc_auc > 0.65 and not depth = 3", "-o", "json")
+    assert [each["version"] for each in json.loads(done.out)] == [2]
+    done = call("versions", "--offline", "--where", "roc_auc >")
+    assert done.code == 2 and "cannot be read at its end" in done.err
+    done = call("versions", "--offline", "--where", "roc_auc > 9")
+    assert done.code == 0 and "no version of small is so" in done.err
+
+
+def test_the_champion_is_the_baseline_whatever_the_order(call: Call) -> None:
+    done = call("compare", "3", "champion", "--offline", "-o", "plain")
+    rows = [line.split("\t") for line in done.out.splitlines()]
+    assert ["metric", "roc_auc", "0.7000", "0.8000 ▲ better"] in rows
+    assert not [row for row in rows if row[1] in ("noise", "mlflow.user")], "the same, and noise"
+    assert "v2 is the champion" in done.err
+
+
+def test_a_comparison_in_every_format(call: Call) -> None:
+    wanted = ("compare", "1", "2", "3", "--offline", "--all")
+    assert "| training | roc\\_auc |" in call(*wanted, "--format", "markdown").out
+    rows = list(csv.reader(io.StringIO(call(*wanted, "--format", "csv").out)))
+    note = next(row for row in rows if row[2] == "note")
+    assert note[6].startswith("'="), "no formula"
+    page = call(*wanted, "--format", "html").out
+    assert page.startswith("<!doctype html>") and "roc_auc" in page
+    document = json.loads(call(*wanted, "--format", "json").out)
+    assert document == json.loads(call(*wanted, "-o", "json").out)
+    assert [each["label"] for each in document["subjects"]] == ["v2", "v1", "v3"]
+
+
+def test_one_version_or_seven_are_no_comparison(call: Call) -> None:
+    done = call("compare", "1", "v1", "--offline")
+    assert done.code == 2 and "two to 6 different versions" in done.err
+    assert call("compare", "1", "9", "--offline").code == 3
+    assert call("compare", "1", "run:77", "--offline").code == 3

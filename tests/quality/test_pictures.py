@@ -1,0 +1,89 @@
+"""What a report keeps to be drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from podium.core.domain.metrics import BINARY, MULTICLASS, REGRESSION
+from podium.core.domain.verdicts import CalibrationBin, Confusion, GateReport, Verdict
+from podium.core.journal import Journal
+from podium.core.quality.metrics import ModelAnswers
+from podium.core.quality.pictures import calibration, confusion
+from podium.screens.cells.versions import report_lines
+from podium.tui.glyphs import Glyphs
+
+
+def test_which_classes_were_taken_for_which() -> None:
+    answers = ModelAnswers(
+        np.array([0, 0, 1, 1, 1]),
+        np.array([0.1, 0.6, 0.9, 0.8, 0.2]),
+        np.array([0, 1, 1, 1, 0]),
+        BINARY,
+        ("no", "yes"),
+        True,
+    )
+    assert confusion(answers) == Confusion(("no", "yes"), ((1, 1), (1, 2)))
+    several = ModelAnswers(np.array([0, 2, 2]), None, np.array([0, 1, 2]), MULTICLASS, ("a", "b", "c"))
+    assert confusion(several) == Confusion(("a", "b", "c"), ((1, 0, 0), (0, 0, 0), (0, 1, 1)))
+    assert calibration(several) == ()
+
+
+def test_whether_probabilities_mean_what_they_say() -> None:
+    scores = np.array([0.05, 0.05, 0.95, 0.95, 1.0, 0.91])
+    answers = ModelAnswers(np.array([0, 1, 1, 1, 1, 0]), scores, (scores > 0.5).astype(int), BINARY, (0, 1), True)
+    low, high = calibration(answers)
+    assert (low.observed, low.rows, round(low.predicted, 9)) == (0.5, 2, 0.05)
+    assert (high.observed, high.rows, round(high.predicted, 4)) == (0.75, 4, 0.9525)
+
+
+def test_of_several_classes_the_most_likely_one_counts() -> None:
+    scores = np.array([[0.2, 0.3, 0.5], [0.9, 0.05, 0.05]])
+    answers = ModelAnswers(np.array([2, 1]), scores, scores.argmax(axis=1), MULTICLASS, ("a", "b", "c"), True)
+    assert [(each.observed, each.rows) for each in calibration(answers)] == [(1.0, 1), (0.0, 1)]
+
+
+def test_of_what_has_no_classes_nothing_is_drawn() -> None:
+    numbers = ModelAnswers(np.array([1.0, 2.0]), np.array([1.0, 2.0]), None, REGRESSION)
+    assert confusion(numbers) is None and calibration(numbers) == ()
+    margins = ModelAnswers(np.array([0, 1]), np.array([-3.0, 5.0]), None, BINARY, (0, 1))
+    assert confusion(margins) is None and calibration(margins) == ()
+    many = ModelAnswers(np.array([0]), None, np.array([0]), MULTICLASS, tuple(range(50)))
+    assert confusion(many) is None
+
+
+REPORT = GateReport(
+    "quality",
+    "m",
+    4,
+    3,
+    Verdict.PASS,
+    (),
+    1.0,
+    confusion=Confusion(("no", "yes"), ((90, 10), (30, 70))),
+    calibration=(CalibrationBin(0.1, 0.12, 50), CalibrationBin(0.8, 0.6, 40)),
+)
+
+
+def test_it_is_kept_and_read_again_and_older_reports_have_none(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "journal.db") as journal:
+        journal.gates.add(REPORT)
+        assert journal.gates.of("m", 4) == [REPORT]
+        older = (
+            '{"gate": "q", "model": "m", "version": 9, "champion": null, "verdict": "pass", "checks": [], "at": 1.0}'
+        )
+        journal._database.insert(
+            "INSERT INTO gates (gate, model, version, at, report) VALUES ('q','m',9,1.0,?)", (older,)
+        )
+        assert journal.gates.of("m", 9)[0].confusion is None
+
+
+def test_it_is_drawn_in_words_and_shades() -> None:
+    for plain in (False, True):
+        lines = ["".join(text for text, _ in line) for line in report_lines(REPORT, 2.0, Glyphs(plain=plain))]
+        shown = "\n".join(lines)
+        row = next(line for line in lines if line.strip().startswith("yes"))
+        assert row.split()[1] == "30" and row.split()[3] == "70"
+        assert row.split()[4] == ("▓▓" if not plain else "**")
+        assert "12%" in shown and "as said, 50 rows" in shown and "less than said, 40 rows" in shown
+        assert not plain or shown.isascii()

@@ -1,0 +1,1 @@
+"""Where a person is in the cockpit, and where they were."""

@@ -1,0 +1,1 @@
+"""What becomes of keys between the terminal and what they are meant for."""
