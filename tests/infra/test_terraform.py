@@ -260,9 +260,10 @@ def test_an_apply_that_is_killed_says_so_and_nothing_is_applied_twice(lab: Infra
     run = lab.begin_apply()
     wait_until(lambda: (lab.home / "begun").exists(), 30)
     worker = lab.journal.runs.get(run.id).worker_pid
-    os.kill(worker, signal.SIGSTOP)  # all of them die at once: the worker must not see its program die first
-    _kill(_family(json.loads((lab.saved().directory / "applying.json").read_text())["pid"]))
-    os.kill(worker, signal.SIGKILL)
+    step, *below = _family(json.loads((lab.saved().directory / "applying.json").read_text())["pid"])
+    for each in (worker, step):  # all of them die at once: neither may see the other or the program die first
+        os.kill(each, signal.SIGSTOP)
+    _kill([*below, step, worker])
     wait_until(lambda: lab.saved().interruption(), 30, what="the apply is seen to be cut short")
     (lab.home / "go").touch()
     status = status_of(lab.project, lab.journal, "serving")
@@ -284,6 +285,32 @@ def test_an_apply_that_is_killed_says_so_and_nothing_is_applied_twice(lab: Infra
     state = json.loads((lab.home / "tf/terraform.tfstate").read_text())
     assert sorted(each["name"] for each in state["resources"]) == ["first", "second", "third"]
     assert status_of(lab.project, lab.journal, "serving").state() == "applied"
+
+
+def test_a_state_that_was_emptied_is_never_taken_for_that_of_nothing(lab: InfraLab) -> None:
+    """The program empties its state's file before it writes it: a kill between the two is rare, and this is what it leaves."""
+    lab.one(main=SLOW)
+    lab.good(lab.plan())
+    run = lab.begin_apply()
+    wait_until(lambda: (lab.home / "begun").exists(), 30)
+    _, *below = _family(json.loads((lab.saved().directory / "applying.json").read_text())["pid"])
+    _kill(below)
+    lab.over(run)
+    (lab.home / "go").touch()
+    state = lab.home / "tf/terraform.tfstate"
+    was = state.read_text()
+    state.write_text("")
+    refused = lab.plan()
+    assert refused.state is RunState.FAILED and "terraform.tfstate is empty" in refused.message
+    assert "after it had made terraform_data.first" in refused.message
+    assert lab.saved().interruption() is not None, "it is still to be told"
+    state.write_text(was)
+    lab.good(lab.plan())
+    lab.good(lab.apply())
+    assert (lab.home / "tf/terraform.tfstate.backup").stat().st_size
+    state.write_text("")
+    refused = lab.plan()
+    assert refused.state is RunState.FAILED and "put terraform.tfstate.backup in its place" in lab.everything(refused)
 
 
 def test_a_program_that_is_killed_leaves_what_it_began_to_the_next_plan(lab: InfraLab) -> None:

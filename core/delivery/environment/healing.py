@@ -12,6 +12,7 @@ from ...domain.project import Environment, Project
 from ...journal import Journal
 from ...signatures.allowed import Unsigned
 from ..drivers import noted_absent
+from ..proxy.haproxy import ServerStat
 from ..proxy.proxy import together
 from . import halted, late, restarts
 from .history import stopped
@@ -59,7 +60,21 @@ def heal(runtime: EnvironmentRuntime, *, skip: Collection[str] = ()) -> list[str
         done += _heal_replica(runtime, row, hung=row.slot in down)
     if rows and (done or runtime.proxy.drifted(runtime.traffic.layout())):
         runtime.traffic.sync()
+    elif drained := _drained(runtime, servers):
+        return drained
     return [*done, *(_renew(runtime) if rows else [])]
+
+
+def _drained(runtime: EnvironmentRuntime, servers: Collection[ServerStat]) -> list[str]:
+    """Notes as warm what lost its traffic and has answered all it had: an undo that was cut short itself left it."""
+    left = [row for row in runtime.replicas() if row.state is ReplicaState.DRAINING and not row.weight]
+    if not left or any(row.environment == runtime.name for row in runtime.journal.ledger.open()):
+        return []
+    busy = {stat.name for stat in servers if stat.sessions}
+    rest = [row for row in left if row.slot not in busy]
+    for row in rest:
+        runtime.journal.replicas.put(replace(row, state=ReplicaState.WARM))
+    return [f"{runtime.name}: {row.id} has answered its last request, and is warm" for row in rest]
 
 
 def _renew(runtime: EnvironmentRuntime) -> list[str]:

@@ -73,7 +73,7 @@ class Terraform:
         self._select(terraform, plan.workspace)  # another look may have been at another one
         self._learn_secrets(self._shown(terraform, file))
         self._say(f"{plan.tool} applies the plan {plan.short}: {plan.words()}")
-        arguments = ("apply", *_QUIET, "-json", *self._lock, *self._state(directory, terraform), str(file))
+        arguments = ("apply", *_QUIET, "-json", *self._lock, *self._state(directory), str(file))
         seen = _Applying(progress, lambda words: self._tell(words))
         code, errors = terraform.stream(arguments, seen.line, timeout=self._infra.timeout)
         if code:
@@ -82,7 +82,7 @@ class Terraform:
     def outputs(self) -> Sequence[Output]:
         directory = self._project.root / self._infra.path
         terraform = self._ready(directory)
-        done = terraform.run(("output", "-no-color", "-json", *self._state(directory, terraform)), timeout=SHOW_TIMEOUT)
+        done = terraform.run(("output", "-no-color", "-json", *self._state(directory)), timeout=SHOW_TIMEOUT)
         if done.code:
             raise self._failed("output", done.err)
         return _outputs(_document(done.out))
@@ -121,6 +121,7 @@ class Terraform:
         if done.code:
             raise self._failed("init", done.err or done.out)
         self._select(terraform, self._infra.workspace)
+        self._refuse_emptied(self._state_file())
         return terraform
 
     def _select(self, terraform: program.Program, workspace: str) -> None:
@@ -129,17 +130,40 @@ class Terraform:
         if done.code:
             raise self._failed(f"workspace select {name}", done.err or done.out)
 
-    def _state(self, directory: Path, terraform: program.Program) -> tuple[str, ...]:
+    def _state(self, directory: Path) -> tuple[str, ...]:
         """Returns the option that says where the state is, for a state in a file beside the configuration: a commit's
         run has a directory of its own, and its state is the project's all the same."""
-        backend = (self._saved.data / "terraform.tfstate").is_file()  # written where a backend is configured
         own = self._project.home / self._infra.path
-        if backend or directory.resolve() == own.resolve():
+        file = self._state_file()
+        if file is None or directory.resolve() == own.resolve():
             return ()
-        workspace = self._infra.workspace
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return (f"-state={file}",)
+
+    def _state_file(self) -> Path | None:
+        """Returns where the state is, if it is in a file beside the configuration."""
+        if (self._saved.data / "terraform.tfstate").is_file():  # written where a backend is configured
+            return None
+        own, workspace = self._project.home / self._infra.path, self._infra.workspace
         place = own / "terraform.tfstate.d" / workspace if workspace not in ("", "default") else own
-        place.mkdir(parents=True, exist_ok=True)
-        return (f"-state={place / 'terraform.tfstate'}",)
+        return place / "terraform.tfstate"
+
+    def _refuse_emptied(self, file: Path | None) -> None:
+        """Raises Refused where the state's file is empty and was not: the tool empties it before it writes it anew, and
+        takes an empty one for that of nothing, so that everything would be made a second time."""
+        if file is None or not file.is_file() or file.stat().st_size:
+            return
+        backup = file.with_name(f"{file.name}.backup")
+        before = backup.is_file() and backup.stat().st_size > 0
+        cut = self._saved.interruption()
+        if not before and (cut is None or not cut.done):
+            return
+        made = f" after it had made {', '.join(cut.done[:3])}" if cut is not None and cut.done else ""
+        back = f"put {backup.name} in its place, and `terraform import` what" if before else "`terraform import` what"
+        raise Refused(
+            f"the state {file} is empty: the tool was ended while it wrote it{made}, and would make all of it again",
+            hint=f"{back} was made since; remove the empty file if nothing is there",
+        )
 
     def _planned(self, file: Path, options: Sequence[str], *, refresh_only: bool = False) -> InfraPlan:
         directory = self._project.root / self._infra.path
@@ -149,7 +173,7 @@ class Terraform:
         files = (f"-var-file={self._project.root / each}" for each in self._infra.var_files)
         arguments = ("plan", *_QUIET, "-json", f"-out={file}", *options, *self._lock, *files)
         lines: list[str] = []
-        arguments = (*arguments, *self._state(directory, terraform))
+        arguments = (*arguments, *self._state(directory))
         code, errors = terraform.stream(arguments, lines.append, timeout=self._infra.timeout)
         events = [stream.read(line) for line in lines]
         if code:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from podium.core.delivery.environment import healing, late, restarts
 from podium.core.delivery.rollout import phases
-from podium.core.domain.delivery import DeploymentState, How
+from podium.core.domain.delivery import DeploymentState, How, ReplicaState
 from podium.core.domain.rollout import NOTE
 
 from tests.delivery.light import World
@@ -54,6 +54,23 @@ def test_a_replica_that_lives_and_cannot_predict_is_replaced_and_the_reason_is_t
     assert told[0].endswith("; started it again (2 times in the last hour)")
     monkeypatch.setattr(restarts, "WINDOW_SECONDS", 0.0)
     wait_until(lambda: heal(world) == [] and world.runtime.replicas()[0].message == "", 20)
+
+
+def test_what_an_undo_left_draining_is_warm_once_it_has_answered(world: World) -> None:
+    world.version(1)
+    world.version(2)
+    world.deploy(1)
+    world.deploy(2)
+    [old] = world.runtime.replicas(1)
+    # A rollback failed for want of file descriptors, and its undo as well, between the rows and the proxy.
+    world.journal.replicas.put(replace(old, state=ReplicaState.DRAINING))
+    assert heal(world) == [f"staging: {old.id} has answered its last request, and is warm"]
+    assert world.runtime.replicas(1) == [old] and heal(world) == []
+    world.journal.replicas.put(replace(old, state=ReplicaState.DRAINING))
+    world.journal.ledger.begin(
+        environment="staging", how=How.DEPLOY, model="light", to_version=2, from_version=1, who="ann"
+    )
+    assert heal(world) == [], "a rollout that is open has its own plans with it"
 
 
 def test_a_replica_that_was_started_while_the_clock_was_ahead_does_not_wait_for_that_time(world: World) -> None:
