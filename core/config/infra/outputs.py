@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +21,6 @@ from ...errors import Refused
 
 DIRECTORY = "infra"
 KEPT = "outputs.json"
-_OUTPUT = re.compile(r"\$\{\{\s*infra\.([A-Za-z0-9_][A-Za-z0-9_-]{0,62})\.outputs\.([A-Za-z0-9_-]{1,200})\s*\}\}")
 _ANY = re.compile(r"\$\{\{.*?\}\}")
 
 
@@ -34,14 +34,20 @@ class OutputName(Frozen):
         return f"infra.{self.infra}.outputs.{self.output}"
 
 
+@cache
+def _output() -> re.Pattern[str]:
+    """Returns what an output looks like; made when a file has one, as that takes longer than to read a small file."""
+    return re.compile(r"\$\{\{\s*infra\.([A-Za-z0-9_][A-Za-z0-9_-]{0,62})\.outputs\.([A-Za-z0-9_-]{1,200})\s*\}\}")
+
+
 def names(text: str) -> list[OutputName]:
     """Returns the outputs that a text names, in order."""
-    return [OutputName(*found) for found in _OUTPUT.findall(text)] if "${{" in text else []
+    return [OutputName(*found) for found in _output().findall(text)] if "${{" in text else []
 
 
 def others(text: str) -> list[str]:
     """Returns what stands in `${{ }}` and is no output."""
-    return [each for each in _ANY.findall(text) if not _OUTPUT.fullmatch(each)]
+    return [each for each in _ANY.findall(text) if not _output().fullmatch(each)]
 
 
 def kept(state: Path, infra: str) -> Mapping[str, str]:
@@ -61,7 +67,7 @@ def fill(text: str, state: Path) -> str:
         values = found.setdefault(each.infra, kept(state, each.infra))
         if each.output not in values:
             raise missing(each)
-    return _OUTPUT.sub(lambda match: found[match[1]][match[2]], text)
+    return _output().sub(lambda match: found[match[1]][match[2]], text)
 
 
 def missing(name: OutputName) -> Refused:
