@@ -40,7 +40,7 @@ def evaluate(project: Project, journal: Journal, now: float) -> list[AlertEvent]
         by_monitor = _by_monitor(project)
         for number, measured in new:
             for rule in by_monitor.get(measured.monitor, ()):
-                judging.judge(rule, number, measured, project.monitors[rule.monitor].every)
+                judging.judge(rule, project.monitors[rule.monitor], number, measured)
         for rule in project.alerts.values():
             judging.miss(rule, project.monitors[rule.monitor].every)
         for name in before.keys() - judging.standing.keys():
@@ -65,17 +65,17 @@ class _Judging:
         if known is not None:
             self.standing[rule.name] = replace(known, status=rules.described(rule, known.status))
             return
-        self.standing[rule.name] = rules.begin(rule, monitor.environment, self._now)
+        self.standing[rule.name] = rules.begin(rule, monitor, self._now)
         latest = self._journal.measurements.newest(rule.monitor, up_to=seen)
         if latest is not None:
-            self.judge(rule, *latest, monitor.every)
+            self.judge(rule, monitor, *latest)
 
-    def judge(self, rule: AlertRule, number: int, measured: Measurement, every: float) -> None:
+    def judge(self, rule: AlertRule, monitor: MonitorSpec, number: int, measured: Measurement) -> None:
         """Judges one alert by one measurement. An event is stored at once, so that an alert which fires knows it."""
         before = self.standing[rule.name]
         if measured.environment != before.status.environment:
             return  # what the monitor watched before
-        self._go_on(before, rules.step(rule, before, number, measured, every))
+        self._go_on(before, rules.step(rule, monitor, before, number, measured))
 
     def miss(self, rule: AlertRule, every: float) -> None:
         """Notes that the alert's monitor, which measures every so many seconds, does so no more."""
@@ -130,6 +130,8 @@ def _event(
         started=started,
         labels=told.status.labels,
         annotations=told.status.annotations,
+        shown=status.shown,
+        limit=status.limit,
     )
 
 

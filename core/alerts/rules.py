@@ -15,7 +15,9 @@ from dataclasses import replace
 
 from ..config.expressions import render
 from ..domain.monitoring import AlertState, AlertStatus, Measurement, Standing
-from ..domain.project import AlertRule
+from ..domain.monitors.thresholds import threshold
+from ..domain.project import AlertRule, MonitorSpec
+from ..domain.text import measures
 from ..domain.text.format import moment
 
 # A monitor has measured no more when so many of its times and so many seconds have gone by.
@@ -25,16 +27,17 @@ MAX_TEXT = 2_000
 """Letters of an annotation that are kept once its values are filled in."""
 
 
-def begin(rule: AlertRule, environment: str, at: float) -> Standing:
-    """Returns how an alert stands that was never judged; `at` is now, in seconds since the epoch."""
+def begin(rule: AlertRule, monitor: MonitorSpec, at: float) -> Standing:
+    """Returns how an alert of a monitor stands that was never judged; `at` is now, in seconds since the epoch."""
     status = AlertStatus(
         rule.name,
-        environment,
+        monitor.environment,
         rule.monitor,
         AlertState.NO_DATA,
         at,
         absent=True,
-        threshold=words(rule, None),
+        limit=limit(rule, None),
+        threshold=threshold(rule, monitor),
         message="not measured yet",
     )
     return Standing(described(rule, status))
@@ -48,22 +51,25 @@ def described(rule: AlertRule, status: AlertStatus) -> AlertStatus:
     return replace(status, severity=rule.severity, labels=dict(rule.labels), annotations=dict(rule.annotations))
 
 
-def step(rule: AlertRule, before: Standing, number: int, measured: Measurement, every: float = math.inf) -> Standing:
-    """Returns how the alert stands after measurement `number`, of a monitor that measures every so many seconds. One
-    that was judged already changes nothing."""
+def step(rule: AlertRule, monitor: MonitorSpec, before: Standing, number: int, measured: Measurement) -> Standing:
+    """Returns how the alert of a monitor stands after measurement `number`. One that was judged already changes
+    nothing."""
     if number <= before.seen:
         return before
     beyond = is_beyond(rule, measured)
     known = replace(before, status=described(rule, before.status), seen=number)
     if beyond is None:
         return _absent(known, measured, rule)
-    known = _without_gap(known, measured.at, every)
+    known = _without_gap(known, measured.at, monitor.every)
+    compared = limit(rule, measured.critical)
     status = replace(
         known.status,
         value=measured.value,
+        shown=measures.beside(monitor.kind, monitor.measure, measured.value, compared),
+        limit=compared,
         measured=measured.at,
         absent=False,
-        threshold=words(rule, measured.critical),
+        threshold=threshold(rule, monitor, measured.critical),
         message=measured.message,
         muted_until=_muted_until(known.status.muted_until, rule.cooldown, measured.at),
     )
@@ -94,10 +100,10 @@ def without(standing: Standing, now: float) -> Standing:
 def is_beyond(rule: AlertRule, measured: Measurement) -> bool | None:
     """Tells whether a measurement is beyond the alert's threshold; None where that cannot be told. A value that is no
     number is none, and one without a critical value cannot be judged by a rate of false alarms."""
-    value, threshold = measured.value, limit(rule, measured.critical)
-    if value is None or threshold is None or math.isnan(value) or math.isnan(threshold):
+    value, compared = measured.value, limit(rule, measured.critical)
+    if value is None or compared is None or math.isnan(value) or math.isnan(compared):
         return None
-    return value < threshold if rule.below is not None else value > threshold
+    return value < compared if rule.below is not None else value > compared
 
 
 def limit(rule: AlertRule, critical: float | None) -> float | None:
@@ -106,21 +112,6 @@ def limit(rule: AlertRule, critical: float | None) -> float | None:
     if rule.false_alarms is not None:
         return critical
     return rule.above if rule.below is None else rule.below
-
-
-def words(rule: AlertRule, critical: float | None) -> str:
-    """Returns what a value is compared with: `above 0.2`, `above 0.31 (at most 1 false alarm in 30 days)`."""
-    if rule.below is not None:
-        return f"below {rule.below:g}"
-    if rule.above is not None:
-        return f"above {rule.above:g}{f' ({rule.band})' if rule.band else ''}"
-    rate = rate_words(rule.false_alarms or 0.0)
-    return f"above {critical:.4g} ({rate})" if critical is not None else rate
-
-
-def rate_words(rate: float) -> str:
-    """Returns a rate of false alarms, in times a day, in words."""
-    return f"{rate:.3g} false alarms a day" if rate >= 1 else f"a false alarm in {1 / rate:.3g} days" if rate else ""
 
 
 def _without_gap(known: Standing, now: float, every: float) -> Standing:
@@ -202,6 +193,7 @@ def values_of(rule: AlertRule, status: AlertStatus, measured: Measurement) -> di
         "monitor": rule.monitor,
         "severity": rule.severity,
         "value": "" if measured.value is None else f"{measured.value:g}",
+        "shown": status.shown,
         "threshold": status.threshold,
         "version": "" if measured.version is None else str(measured.version),
         "rows": str(measured.rows),

@@ -26,7 +26,7 @@ def statuses(project: Project, journal: Journal, now: float) -> list[AlertStatus
 def _now(project: Project, rule: AlertRule, known: Standing | None, now: float) -> Standing:
     """Returns how an alert stands now. While no agent judges it, what was measured long ago says nothing any more."""
     monitor = project.monitors[rule.monitor]
-    standing = known or begin(rule, monitor.environment, now)
+    standing = known or begin(rule, monitor, now)
     return without(standing, gone_by(standing, monitor.every)) if missed(standing, monitor.every, now) else standing
 
 

@@ -123,6 +123,8 @@ def change_of(event: AlertEvent) -> dict[str, Any]:
         "monitor": event.monitor,
         "severity": event.severity,
         "value": event.value,
+        "shown": event.shown,
+        "limit": event.limit,
         "threshold": event.threshold,
         "message": event.message,
         "labels": dict(event.labels),
@@ -154,6 +156,8 @@ def change_of_standing(standing: Standing) -> dict[str, Any]:
             started=status.since,
             labels=status.labels,
             annotations=status.annotations,
+            shown=status.shown,
+            limit=status.limit,
         )
     )
 

@@ -134,6 +134,7 @@ ALERT_VALUES = (
     "monitor",
     "severity",
     "value",
+    "shown",
     "threshold",
     "version",
     "rows",
@@ -170,8 +171,12 @@ class AlertStatus(Frozen):
     """When the state began, in seconds since the epoch."""
     severity: str = "warning"
     value: float | None = None
+    shown: str = ""
+    """The value in its monitor's unit: `5.2 %`."""
+    limit: float | None = None
+    """What the value is compared with; None where the measurement has no critical value."""
     threshold: str = ""
-    """What the value is compared with, in words."""
+    """The same in words and in its unit: `above 5 %`."""
     measured: float | None = None
     """When it was last measured, in seconds since the epoch; None for never."""
     absent: bool = False
@@ -198,7 +203,7 @@ class AlertStatus(Frozen):
         since = fmt.age(self.since, now)
         lasts = f" for {since}" if since not in ("", "now") else ""
         found = self.annotations.get("summary") or (
-            f"{self.value:.4g} is {self.threshold}" if self.value is not None else f"{self.state} ({self.threshold})"
+            f"{self.shown} is {self.threshold}" if self.value is not None else f"{self.state} ({self.threshold})"
         )
         return f"{found}{lasts}, on {self.environment}{'; no data now' if self.absent else ''}"
 
@@ -233,12 +238,15 @@ class AlertEvent(Frozen):
     message: str = ""
     severity: str = ""
     threshold: str = ""
+    """What the value is compared with, in words and in its unit; also `shown`, the value, and `limit`, the number."""
     episode: int = 0
     """The event that made it fire: its own id for that one, 0 for an alert that does not fire."""
     started: float | None = None
     """When the episode began, in seconds since the epoch."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    shown: str = ""
+    limit: float | None = None
 
 
 class Silence(Frozen):

@@ -11,6 +11,7 @@ from ..alerts.evaluate import RESOLVED, TAKEN_OUT
 from ..domain.metrics import FACTS, MAXIMIZE
 from ..domain.monitoring import AlertEvent, LoopEntry, LoopState, Measurement, MonitorKind
 from ..domain.project import OnAlert, Project
+from ..domain.text import measures
 from ..domain.text.format import duration
 from ..journal import Journal
 
@@ -86,8 +87,11 @@ def _quality_rose(project: Project, journal: Journal, entry: LoopEntry, delivere
             continue
         before = _last(journal, name, delivered - _BEFORE_SECONDS, delivered)
         if before is not None and _better(monitor.measure, before, after):
-            found = f"{before.value:.4g} to {after.value:.4g}"
-            return f"{name} went from {found} (between {after.low:.4g} and {after.high:.4g})"
+            was, came, low, high = (
+                measures.value(monitor.kind, monitor.measure, each)
+                for each in (before.value, after.value, after.low, after.high)
+            )
+            return f"{name} went from {was} to {came} (between {low} and {high})"
     return ""
 
 

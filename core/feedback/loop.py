@@ -94,7 +94,7 @@ def start(found: Case, entry: LoopEntry, *, who: str, why: str = "") -> LoopEntr
         journal.loops.keep_cause(run.id, entry.mode, found.standing.values)
 
     words = (
-        f"alert {status.name} on {status.environment}: {found.standing.values.get('value', '')} ({status.threshold})"
+        f"alert {status.name} on {status.environment}: {found.standing.values.get('shown', '')} ({status.threshold})"
     )
     submit_pipeline(
         found.project,

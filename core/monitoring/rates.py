@@ -25,11 +25,3 @@ def chance(project: Project, monitor: MonitorSpec) -> float | None:
     evaluations a day. Evaluations that share rows ring together: then there are fewer alarms, never more."""
     stated = rate(project, monitor)
     return None if stated is None else min(MAX_CHANCE, stated * monitor.every / _DAY)
-
-
-def words(rate: float) -> str:
-    """Returns a rate of times a day as `1/month`, `2/week`, `0.5/year`: by the first of them that is a whole number."""
-    for days, name in ((1.0, "day"), (7.0, "week"), (30.0, "month"), (365.0, "year")):
-        if abs(rate * days - round(rate * days)) < 1e-9 and round(rate * days):
-            return f"{round(rate * days)}/{name}"
-    return f"{rate * 30:.3g}/month"

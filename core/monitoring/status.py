@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..domain.monitoring import WORST_FIRST, AlertState, MonitorKind, MonitorStatus
+from ..domain.monitors.thresholds import threshold
 from ..domain.project import AlertRule, MonitorSpec, Project
-from ..domain.text import measures
 from ..domain.text.format import duration
 from ..journal import Journal
 from .evaluate import next_time
-from .rates import words as rate_words
 
 
 def status(project: Project, journal: Journal, monitor: MonitorSpec, *, watched: bool) -> MonitorStatus:
@@ -70,16 +69,3 @@ def reference(monitor: MonitorSpec) -> str:
     if wanted.same:
         return f"the same {wanted.same}"
     return f"gate {wanted.gate}" if wanted.gate else wanted.file
-
-
-def threshold(rule: AlertRule, monitor: MonitorSpec) -> str:
-    """Returns in words what an alert compares its monitor's value with, in the unit of what is measured."""
-    if rule.false_alarms is not None:
-        return f"false alarms {rate_words(rule.false_alarms)}"
-    if rule.above is not None:
-        return f"above {_shown(rule.above, monitor)}{f' ({rule.band})' if rule.band else ''}"
-    return f"below {_shown(rule.below, monitor)}"
-
-
-def _shown(amount: float | None, monitor: MonitorSpec) -> str:
-    return measures.value(monitor.kind, monitor.measure, amount)

@@ -311,7 +311,7 @@ class Alerting:
         journal.silences.correct(time.time())
         for event in evaluate(project, journal, time.time()):
             if event.state in ("firing", "resolved"):
-                value = "" if event.value is None else f": {event.value:.4g}, fires {event.threshold}"
+                value = "" if event.value is None else f": {event.shown}, fires {event.threshold}"
                 self._say(f"alert {event.name} on {event.environment} {event.state}{value}")
         tell(project, journal, time.time())
 

@@ -273,6 +273,7 @@ def alert_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> t
         Column("state", lambda each: (state_span(each.state, glyphs()),), width=10, sort=_order),
         Column("alert", lambda each: ((each.name, "accent"),), width=10, flex=2, sort=lambda each: each.name),
         Column("severity", lambda each: each.severity, width=8, from_width=72),
+        Column("value", lambda each: ((each.shown, ""),), width=8, from_width=72),
         Column("threshold", lambda each: ((each.threshold, "muted"),), width=10, flex=1, from_width=96),
         Column("since", since, width=11, sort=lambda each: each.since),
         Column("", words, width=10, flex=4),

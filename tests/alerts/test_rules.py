@@ -9,22 +9,26 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podium.core.alerts.rules import begin, fill, is_beyond, step, words
-from podium.core.domain.monitoring import AlertState, Standing
-from podium.core.domain.project import AlertRule, Hold
+from podium.core.alerts.rules import begin, fill, is_beyond, step
+from podium.core.domain.monitoring import AlertState, MonitorKind, Standing
+from podium.core.domain.monitors.thresholds import threshold
+from podium.core.domain.project import AlertRule, Hold, MonitorSpec
 
 from .scene import NOW, measured
 
 RULE = AlertRule("high", "errors", above=0.1, cooldown=0.0)
+ERRORS = MonitorSpec("errors", MonitorKind.SIGNAL, "production", "error_rate", every=math.inf)
+DRIFT = MonitorSpec("drift", MonitorKind.DRIFT, "production", "psi", every=math.inf)
 INACTIVE, PENDING, FIRING, NO_DATA = AlertState
 BAD, GOOD = 0.5, 0.0
 
 
 def after(rule: AlertRule, values: Iterable[tuple[float, float | None]], every: float = math.inf) -> list[Standing]:
     """How the alert stands after each (seconds, value)."""
-    found = [begin(rule, "production", NOW)]
+    monitor = replace(ERRORS, every=every)
+    found = [begin(rule, monitor, NOW)]
     for number, (at, value) in enumerate(values, 1):
-        found.append(step(rule, found[-1], number, measured(value, at), every))
+        found.append(step(rule, monitor, found[-1], number, measured(value, at)))
     return found[1:]
 
 
@@ -101,17 +105,17 @@ def test_a_rate_of_false_alarms_is_judged_by_the_measurements_own_value() -> Non
     assert is_beyond(rule, measured(0.3, critical=0.31)) is False
     assert is_beyond(rule, measured(0.3, critical=0.29)) is True
     assert is_beyond(rule, measured(0.3)) is None
-    standing = step(rule, begin(rule, "production", NOW), 1, measured(0.3))
+    standing = step(rule, DRIFT, begin(rule, DRIFT, NOW), 1, measured(0.3))
     assert standing.status.message == "the measurement has no critical value"
-    assert words(rule, 0.29) == "above 0.29 (a false alarm in 30 days)"
-    assert words(replace(rule, false_alarms=2.0), None) == "2 false alarms a day"
+    assert threshold(rule, DRIFT, 0.29) == "above 0.29 (false alarms 1/month)"
+    assert threshold(replace(rule, false_alarms=2.0), DRIFT) == "false alarms 2/day"
 
 
 def test_each_measurement_counts_once() -> None:
     rule = replace(RULE, for_=Hold(2))
-    once = step(rule, begin(rule, "production", NOW), 7, measured(BAD))
-    assert step(rule, once, 7, measured(BAD)) == once
-    assert step(rule, once, 6, measured(GOOD)) == once
+    once = step(rule, ERRORS, begin(rule, ERRORS, NOW), 7, measured(BAD))
+    assert step(rule, ERRORS, once, 7, measured(BAD)) == once
+    assert step(rule, ERRORS, once, 6, measured(GOOD)) == once
 
 
 def test_annotations_are_filled_in_once_and_stay_for_the_episode() -> None:
@@ -140,7 +144,7 @@ RULES = st.builds(
 def test_whatever_is_measured(rule: AlertRule, values: list[tuple[float, float | None]]) -> None:
     standing = after(rule, values)
     fired: list[float] = []
-    before = begin(rule, "production", NOW)
+    before = begin(rule, ERRORS, NOW)
     for (at, value), each in zip(values, standing, strict=True):
         old, new = before.status.state, each.status.state
         absent = value is None or math.isnan(value)

@@ -41,7 +41,7 @@ alerts:
     above: 0.1
     cooldown: 0
     labels: {team: web, empty: ""}
-    annotations: {summary: "${{ alert.value }} fail", runbook_url: "https://example.com/r"}
+    annotations: {summary: "${{ alert.shown }} fail", runbook_url: "https://example.com/r"}
 """
 SECRET = "s3cret-token-of-tests"
 
@@ -112,7 +112,7 @@ def test_a_signed_webhook(telling: Callable[..., Told], web: Taken) -> None:
     message = json.loads(body)
     assert (message["key"], message["repeat"]) == (headers["webhook-id"], False)
     assert message["title"] == "[firing] shop production: errors-high"
-    assert message["text"].splitlines()[1:] == ["0.5 fail", "runbook: https://example.com/r"]
+    assert message["text"].splitlines()[1:] == ["50.0 % fail", "runbook: https://example.com/r"]
     assert [each["state"] for each in message["changes"]] == ["firing"]
     assert message["changes"][0]["labels"] == {"team": "web", "empty": ""}
 
@@ -236,7 +236,7 @@ def test_apprise(telling: Callable[..., Told], web: Taken) -> None:
     ((path, _, body),) = web.requests
     assert path.rstrip("/") == f"/{SECRET}"
     message = json.loads(body)
-    assert message["title"] == "[firing] shop production: errors-high" and "0.5 fail" in message["message"]
+    assert message["title"] == "[firing] shop production: errors-high" and "50.0 % fail" in message["message"]
     web.answer = 500
     told.measure(0.0, 10)
     told.send()
@@ -264,7 +264,7 @@ def test_an_alertmanager(telling: Callable[..., Told], alertmanager: Alertmanage
         "severity": "warning",
         "team": "web",
     }
-    assert alert["annotations"]["summary"] == "0.5 fail" and alert["annotations"]["threshold"] == "above 0.1"
+    assert alert["annotations"]["summary"] == "50.0 % fail" and alert["annotations"]["threshold"] == "above 10 %"
     told.send()
     assert len(alertmanager.alerts()) == 1, "what is sent again changes nothing"
     told.measure(0.0, 10)

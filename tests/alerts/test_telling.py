@@ -73,7 +73,9 @@ def test_one_outage_is_one_message(config: Project, journal: Journal, measure: M
     assert tell(config, journal, NOW + 1000) == 0
     body = journal.outbox.list(receiver="alert:chat")[-1].body
     assert (body["project"], body["environment"], body["status"]) == ("shop", "production", "firing")
-    assert body["changes"][0]["threshold"] == "above 0.1"
+    change = body["changes"][0]
+    numbers = change["value"], change["limit"]
+    assert (*numbers, change["shown"], change["threshold"]) == (0.2, 0.1, "20.0 %", "above 10 %")
 
 
 def test_a_sink_may_want_no_ends(config: Project, journal: Journal, measure: Measure) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from podium.core.alerts.rules import words
 from podium.core.config.loading import from_text
-from podium.core.domain.project import AlertRule, Hold, Notify, Project, Sink
+from podium.core.domain.monitoring import MonitorKind
+from podium.core.domain.monitors.thresholds import threshold
+from podium.core.domain.project import AlertRule, Hold, MonitorSpec, Notify, Project, Sink
 from podium.core.errors import ConfigError
 
 WATCHED = """\
@@ -18,6 +19,7 @@ monitors:
   drift: {environment: e, drift: psi, reference: a.csv}
   js: {environment: e, drift: js, reference: a.csv}
 """
+DRIFT = MonitorSpec("drift", MonitorKind.DRIFT, "e", "psi")
 
 
 def read(text: str, **environ: str) -> Project:
@@ -124,7 +126,7 @@ def test_a_threshold_that_no_value_is_beyond_is_told(monitor: str, keys: str, me
 def test_bands_of_psi_have_names(band: str, value: float) -> None:
     found = alert(f"above: {band}", "drift")
     assert (found.above, found.band) == (value, band)
-    assert words(found, None) == f"above {value:g} ({band})"
+    assert threshold(found, DRIFT) == f"above {value:g} ({band})"
     assert alert("above: '${BAND:-significant}'", "drift").above == 0.25
     assert alert("above: 0.25", "drift").band == ""
 

@@ -32,7 +32,14 @@ SERVES = EnvironmentStatus(
 RUN = Run(1, PIPELINE, "release", RunState.SUCCEEDED, Trigger.PUSH, "anna", created=NOW - 60)
 ALIVE = AgentStatus(True, 7)
 DRIFT = AlertStatus(
-    "drift", "production", "input-drift", AlertState.FIRING, NOW - 3600, value=0.31, threshold="above 0.2"
+    "drift",
+    "production",
+    "input-drift",
+    AlertState.FIRING,
+    NOW - 3600,
+    value=0.31,
+    shown="0.3100",
+    threshold="above 0.2",
 )
 
 
@@ -101,7 +108,7 @@ def test_the_worst_comes_first() -> None:
 
 def test_alerts_by_their_severity_and_what_people_said_of_them() -> None:
     (need,) = asked(alerts=[DRIFT])
-    assert (need.urgency, need.words) == (1, "0.31 is above 0.2 for 1h, on production")
+    assert (need.urgency, need.words) == (1, "0.3100 is above 0.2 for 1h, on production")
     assert need.command == "podium alerts ack drift --why …"
     assert asked(alerts=[replace(DRIFT, severity="critical")])[0].urgency == 0
     (known,) = asked(alerts=[replace(DRIFT, acknowledged="by anna: mine", absent=True)])

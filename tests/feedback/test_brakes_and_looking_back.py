@@ -208,7 +208,7 @@ def test_it_helped_when_quality_rose_by_more_than_its_interval(
     project = replace(delivered.project, monitors={**delivered.project.monitors, "quality": monitor})
     found = judged(project, delivered.journal, delivered.entry, delivered.began + 500)
     assert (found.state is LoopState.HELPED) == helped
-    assert found.why.startswith("quality went from 0.7 to") == helped
+    assert found.why.startswith("quality went from 0.7000 to") == helped
 
 
 def test_monitors_of_other_kinds_are_not_read_again_every_few_seconds(delivered: Scene) -> None:

@@ -51,7 +51,7 @@ def test_an_alert_starts_its_pipeline_once(make: Make) -> None:
     assert finished(scene) is RunState.SUCCEEDED
     run = scene.journal.runs.get(scene.entry.run or 0)
     assert (run.trigger, run.who) == (Trigger.ALERT, "podium watch")
-    assert run.why == "alert errors-high on production: 0.25 (above 0.1)"
+    assert run.why == "alert errors-high on production: 25.0 % (above 10 %)"
     assert scene.trained() == ["0.25 on production"], "the values are those of when it fired"
     scene.look(10)
     assert (len(scene.entries), scene.entry.state) == (1, LoopState.ENDED)

@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from podium.core.domain.monitoring import Measurement
+from podium.core.domain.monitors.thresholds import rate_words
 from podium.core.domain.project import Project
 from podium.core.errors import Interrupted, PodiumError
 from podium.core.journal import Journal
 from podium.core.labels.store import LabelStore
 from podium.core.monitoring import apart, data, data_age, drift, nulls
 from podium.core.monitoring.moment import Moment, measured
-from podium.core.monitoring.rates import chance, words
+from podium.core.monitoring.rates import chance
 from podium.core.monitoring.statistics import resampling
 
 from .conftest import Write
@@ -344,7 +345,7 @@ def test_a_rate_becomes_a_chance_for_one_evaluation(write: Write) -> None:
     project = write(monitors(DRIFT.format("psi", "t.csv") + ", every: 6h", "false_alarms: 1/month"))
     assert chance(project, project.monitors["m"]) == pytest.approx(1 / 120)
     assert chance(write(monitors(DRIFT.format("psi", "t.csv"))), project.monitors["m"]) is None
-    assert [words(rate) for rate in (1 / 30, 2 / 7, 3.0, 1 / 365, 0.01)] == [
+    assert [rate_words(rate) for rate in (1 / 30, 2 / 7, 3.0, 1 / 365, 0.01)] == [
         "1/month",
         "2/week",
         "3/day",

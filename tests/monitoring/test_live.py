@@ -158,7 +158,7 @@ def test_a_monitor_has_the_worst_state_of_its_alerts(write: Write, journal: Jour
     found = status(project, journal, project.monitors["m"], watched=False)
     assert (found.state, found.thresholds, found.next) == (
         "no data",
-        ("above 5.0/s", "below 1.0/s", "above 99/s"),
+        ("above 5/s", "below 1/s", "above 99/s"),
         None,
     )
     put(journal, "requests", 8.0)

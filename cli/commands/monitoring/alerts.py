@@ -9,7 +9,7 @@ import typer
 from ....core.cockpit import Cockpit
 from ....core.domain.monitoring import AlertStatus
 from ....core.domain.text.durations import parse_duration
-from ....core.domain.text.format import ago, count, local, number
+from ....core.domain.text.format import ago, count, local
 from ....core.errors import UsageError
 from ...completion import complete_alert
 from ...options import Output, Why, environment_option
@@ -105,7 +105,7 @@ def _list(cockpit: Cockpit, output_format: Format) -> int:
             each.name,
             each.state.value,
             ago(each.since),
-            "" if each.value is None else number(each.value),
+            each.shown,
             each.threshold,
             each.environment,
             ago(each.measured),
@@ -152,7 +152,7 @@ def history(
             shapes.moment(each.at) or "",
             each.name,
             each.state,
-            "" if each.value is None else number(each.value),
+            each.shown,
             each.threshold,
             each.environment,
             each.message,

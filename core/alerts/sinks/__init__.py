@@ -51,8 +51,14 @@ class Notice(Frozen):
 Send = Callable[[Sink, Notice], None]
 
 
+def shown(change: Mapping[str, Any]) -> str:
+    """Returns the value of a change in its unit, and as a number where it waits since before that was told; empty for
+    none."""
+    return "" if change["value"] is None else str(change.get("shown") or f"{change['value']:.4g}")
+
+
 def _lines(change: Mapping[str, Any]) -> str:
-    value = "" if change["value"] is None else f"{change['value']:.4g}"
+    value = shown(change)
     found = f", {value} ({change['threshold']})" if value else ""
     notes = change["annotations"]
     lines = [

@@ -15,7 +15,7 @@ from typing import Any
 from ...domain.project import Sink
 from ...domain.text.format import moment
 from ...http_client import Credentials
-from . import Notice
+from . import Notice, shown
 from .webhook import path_of, post
 
 HOLD = timedelta(days=7)
@@ -52,8 +52,12 @@ def alert(project: str, change: Mapping[str, Any], now: datetime) -> dict[str, A
         "monitor": change["monitor"],
         "severity": change["severity"],
     }
-    value = "" if change["value"] is None else f"{change['value']:.6g}"
-    notes = {"value": value, "threshold": change["threshold"], "message": change["message"], **change["annotations"]}
+    notes = {
+        "value": shown(change),
+        "threshold": change["threshold"],
+        "message": change["message"],
+        **change["annotations"],
+    }
     return {
         "labels": {name: text for name, text in labels.items() if text},
         "annotations": {name: text for name, text in notes.items() if text},

@@ -23,7 +23,7 @@ ALERT = Section(
         Key(
             "annotations",
             MapOf(Text(templated=True), "annotation", VARIABLE_NAME),
-            "texts for people, with ${{ alert.value }} and others: summary, description, runbook_url",
+            "texts for people, with ${{ alert.shown }} and others: summary, description, runbook_url",
         ),
         Key("notify", common.names, "sinks that are told (all)"),
     ),

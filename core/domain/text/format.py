@@ -27,6 +27,16 @@ def duration(seconds: float | None) -> str:
     return f"{whole // _DAY}d{whole % _DAY // _HOUR:02d}h"
 
 
+def exact_duration(seconds: float, digits: int) -> str:
+    """Returns `3d`, `1h30m`, `0.5s`: nothing is rounded but the seconds, to so many figures."""
+    whole, found = int(max(0.0, seconds) // _MINUTE), ""
+    for unit, size in (("d", _DAY), ("h", _HOUR), ("m", _MINUTE)):
+        found += f"{whole * _MINUTE // size}{unit}" if whole * _MINUTE >= size else ""
+        whole = whole * _MINUTE % size // _MINUTE
+    rest = max(0.0, seconds) % _MINUTE
+    return f"{found}{figures(rest, digits)}s" if rest or not found else found
+
+
 def ago(at: float | None, now: float | None = None) -> str:
     """Returns `12s ago`, `3h ago`; the date (UTC) from 30 days on; empty for None."""
     if at is None:
@@ -98,6 +108,11 @@ def number(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) < 10 and abs(value) >= 0.001 else f"{value:.4g}"
 
 
+def figures(value: float, digits: int) -> str:
+    """Returns a number with at most so many figures and no noise: `5`, `0.05`, `1,234,567`."""
+    return f"{value:,.0f}" if 10**digits - 0.5 <= abs(value) < 1e15 else f"{value:.{digits}g}"
+
+
 def milliseconds(seconds: float) -> str:
     """Returns a time as `0.8 ms`, `55.9 ms`, `1,000 ms`: three significant figures, and all before the point."""
     value = seconds * 1000
@@ -138,6 +153,19 @@ def size(value: float) -> str:
             return f"{value:.0f} {unit}" if unit in ("B", "kB") or value >= 100 else f"{value:.1f} {unit}"
         value /= 1000
     return ""
+
+
+def exact_size(value: float, digits: int) -> str:
+    """Returns bytes as `812 B`, `1.25 GB`, and beside it what was written in powers of 1024: `524.3 MB (500 MiB)`."""
+    amount, unit = value, "B"
+    for larger in ("kB", "MB", "GB"):
+        if amount >= 1000:
+            amount, unit = amount / 1000, larger
+    found = f"{figures(amount, digits)} {unit}"
+    for size, name in ((1 << 30, "GiB"), (1 << 20, "MiB")):
+        if value and value % size == 0:
+            return f"{found} ({int(value // size):,} {name})"
+    return found
 
 
 def narrow_size(value: float) -> str:

@@ -163,9 +163,12 @@ def alerts(subject: Subject) -> Section:
     during = spans(subject)
     known = subject.journal.alerts.recent(_MOST_EVENTS)
     events = [each for each in known if _within(during, each.environment, each.at)]
-    columns = ("alert", "environment", "monitor", "state", "time", "value", "threshold", "words")
+    columns = ("alert", "environment", "monitor", "state", "time", "value", "shown", "threshold", "words")
     rows = tuple(
-        (e.name, e.environment, e.monitor, e.state, moment(e.at), e.value, e.threshold or None, e.message or None)
+        (
+            *(e.name, e.environment, e.monitor, e.state, moment(e.at)),
+            *(e.value, e.shown or None, e.threshold or None, e.message or None),
+        )
         for e in reversed(events)
     )
     tables = (Table("alerts", "Changes of alerts while it served", columns, rows),) if rows else ()

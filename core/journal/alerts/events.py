@@ -14,7 +14,7 @@ from ..sqlite.rows import names_damage
 MAX_EVENTS = 10_000
 _EVENT = "id, name, environment, monitor, state, at, value, message, body"
 # What of an event is in its `body`.
-_IN_BODY = ("severity", "threshold", "episode", "started", "labels", "annotations")
+_IN_BODY = ("severity", "threshold", "episode", "started", "labels", "annotations", "shown", "limit")
 
 
 class Alerts:
@@ -63,5 +63,8 @@ class Alerts:
 def _event(row: Row) -> AlertEvent:
     *fields, body = row
     kept: dict[str, Any] = json.loads(body)
+    value = fields[6]
+    if "shown" not in kept and value is not None:  # kept before values were told in their unit
+        kept["shown"] = f"{value:.4g}"
     event = AlertEvent(*fields, **{name: kept[name] for name in _IN_BODY if name in kept})
     return replace(event, episode=event.id) if event.state == "firing" else event

@@ -42,4 +42,9 @@ def _standing(body: str) -> Standing:
     kept: dict[str, Any] = json.loads(body)
     status = dict(kept.pop("status"))
     status["state"] = AlertState(status["state"])
+    # What was kept before values were told in their unit.
+    if "shown" not in status and status.get("value") is not None:
+        status["shown"] = f"{status['value']:.4g}"
+    if kept.get("values"):
+        kept["values"].setdefault("shown", kept["values"].get("value", ""))
     return Standing(AlertStatus(**status), **kept)
