@@ -16,7 +16,6 @@ from ..core.errors import ConfigError, Problem
 from .actions import ACTIONS, BY_ID
 from .keys import Keymap, shown_key
 from .personal.settings import nearest, pairs_of, parse_yaml, place, problem_at, read_yaml
-from .screens import RESERVED
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -123,9 +122,6 @@ def _clashes(overrides: Mapping[str, tuple[str, ...]], marks: Mapping[str, Any],
     ordered = sorted(ACTIONS, key=lambda action: action.id in overrides)
     for action in ordered:
         for key in overrides.get(action.id, action.keys):
-            if key in RESERVED:
-                words = f"{shown_key(key)!r} is kept for the {RESERVED[key]} screen, which is to come"
-                problems.append(problem_at(file, marks.get(action.id), action.id, words, "use another key"))
             other = taken.setdefault(key, action.id)
             if other != action.id:
                 words = f"{shown_key(key)!r} is already the key of {other} ({BY_ID[other].help})"

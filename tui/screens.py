@@ -39,7 +39,8 @@ SCREENS: tuple[Screen, ...] = (
     Screen("repository",   "Repository",   "6", "screens.repository:RepositoryScreen"),
     Screen("ci",           "CI",           "7", "screens.ci:CiScreen"),
     Screen("monitors",     "Monitors",     "8", "screens.monitors:MonitorsScreen"),
-    Screen("infra",        "Infrastructure", "9", "screens.infra:InfraScreen"),
+    Screen("infra",        "Infrastructure", "9", "screens.machines.infra:InfraScreen"),
+    Screen("cluster",      "Cluster",      "0", "screens.machines.cluster:ClusterScreen"),
     Screen("projects",     "Projects",     "",  "screens.projects:ProjectsScreen", above="overview"),
     Screen("matrix",       "Matrix",       "",  "screens.matrix:MatrixScreen", above="runs"),
     Screen("run_pair",     "Two runs",     "",  "screens.run_pair:RunPairScreen", above="runs"),
@@ -49,10 +50,6 @@ SCREENS: tuple[Screen, ...] = (
     Screen("live",         "Live",         "",  "screens.live:LiveScreen", above="environments"),
     Screen("compare",      "Compare",      "",  "screens.compare:CompareScreen", above="models"),
 )
-# Kept for screens to come: no action and no keymap of a person takes them meanwhile. They do nothing until then.
-RESERVED: Mapping[str, str] = {
-    "0": "Cluster",
-}
 # fmt: on
 
 BY_NAME: Mapping[str, Screen] = {screen.name: screen for screen in SCREENS}

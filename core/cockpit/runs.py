@@ -15,6 +15,7 @@ from .opened import OpenProject
 if TYPE_CHECKING:
     from ..domain.engines.shells import LocalShell, ShellSession
     from ..domain.machines.cluster import ClusterStatus
+    from ..domain.machines.machine import MachineStatus
     from ..domain.plans import Plan
 
 
@@ -198,12 +199,21 @@ class Runs:
         line, which the front end knows."""
         return [*program, "-C", str(self._opened.home), "shell", str(run_id), step]
 
-    def cluster(self) -> ClusterStatus:
-        """Returns the nodes of the Ray cluster, who uses them, and what waits. Asks the cluster: raises Unreachable,
-        and UsageError if podium.yaml names none."""
+    def cluster(self) -> ClusterStatus | None:
+        """Returns the nodes of the Ray cluster, who uses them, and what waits; None if podium.yaml names none. Asks the
+        cluster: raises Unreachable."""
+        address = self._opened.config.ray.address
+        if not address:
+            return None
         from ..engine.executors.ray.cluster import status
 
-        return status(self._opened.config.ray.address)
+        return status(address)
+
+    def machine(self) -> MachineStatus:
+        """Returns what steps of all projects have of this machine, and what waits. Asks the driver of its GPUs."""
+        from ..host_queue.view import status
+
+        return status()
 
     def _remove_containers(self, run_id: int) -> None:
         """Starts the removal of the containers that a run kept for a later worker, in the background, once the run

@@ -174,31 +174,15 @@ class HostQueue:
             place = 1 + max((each.place for each in everyone), default=0)
             own = Claim(self._owner, step, place, wanted, running=False, since=time.time())
             everyone.append(own)
-        free = _free(there, everyone)
-        older = sorted((each for each in everyone if _waits(each) and each.place < own.place), key=_place)
-        # GPUs are not looked for where none are wanted: who waits for some would seem to wait for ever.
-        unseen = {"gpus"} if not wanted.gpus else set[str]()
-        older = [each for each in older if unseen.issuperset(there.free.lacking(each.wanted))]
-        left = free
-        for each in older:
-            left = left.less(each.wanted)
-        lacking = left.lacking(wanted)
-        taken = {number for each in everyone if each.running for number in each.given}
-        kept = {number for each in older for number in each.wanted.named}
-        if not (taken | kept).isdisjoint(wanted.named):
-            lacking.append("named")
-        open_ = [number for number in there.gpus if number not in {*taken, *kept, *wanted.named}]
-        left_open = len(open_) - sum(each.wanted.gpus for each in older)
-        if wanted.gpus and wanted.gpus > left_open and "gpus" not in lacking:
-            lacking.append("gpus")
-        if not lacking:
-            gpus = (*wanted.named, *open_[: wanted.gpus])
+        now = standing(own, there, everyone)
+        if not now.lacking:
+            gpus = (*wanted.named, *now.gpus[: wanted.gpus])
             own = replace(own, running=True, given=gpus, since=time.time())
         self._mine[step] = own
         self._write()
         if own.running:
             return Given(_name(own), own.given)
-        return _waiting_words(lacking, free, wanted, [each for each in everyone if each.running], older)
+        return now.words(wanted, everyone)
 
     # The files
 
@@ -285,6 +269,45 @@ def _claim(found: dict[str, Any], *, stopped: bool) -> Claim:
 
 
 # -- Who is next
+
+
+class Standing(Frozen):
+    """How a claim stands among all: what keeps it waiting."""
+
+    free: Free
+    """What nobody has."""
+    older: tuple[Claim, ...]
+    """Those that come before it."""
+    lacking: tuple[str, ...]
+    """The fields of what it wants of which there is not enough; empty for one that can be admitted."""
+    gpus: tuple[str, ...]
+    """The numbers of GPUs that it may have."""
+
+    def words(self, wanted: Wanted, everyone: Sequence[Claim]) -> str:
+        """Returns what it waits for, and for whom."""
+        return _waiting_words(self.lacking, self.free, wanted, [each for each in everyone if each.running], self.older)
+
+
+def standing(own: Claim, there: Capacity, everyone: Sequence[Claim]) -> Standing:
+    """Returns how one of the claims stands that waits."""
+    wanted = own.wanted
+    free = _free(there, everyone)
+    older = sorted((each for each in everyone if _waits(each) and each.place < own.place), key=_place)
+    # GPUs are not looked for where none are wanted: who waits for some would seem to wait for ever.
+    unseen = {"gpus"} if not wanted.gpus else set[str]()
+    older = [each for each in older if unseen.issuperset(there.free.lacking(each.wanted))]
+    left = free
+    for each in older:
+        left = left.less(each.wanted)
+    lacking = left.lacking(wanted)
+    taken = {number for each in everyone if each.running for number in each.given}
+    kept = {number for each in older for number in each.wanted.named}
+    if not (taken | kept).isdisjoint(wanted.named):
+        lacking.append("named")
+    open_ = tuple(number for number in there.gpus if number not in {*taken, *kept, *wanted.named})
+    if wanted.gpus and wanted.gpus > len(open_) - sum(each.wanted.gpus for each in older) and "gpus" not in lacking:
+        lacking.append("gpus")
+    return Standing(free, tuple(older), tuple(lacking), open_)
 
 
 def _place(claim: Claim) -> int:

@@ -16,6 +16,7 @@ from tests.tui.seed import NOW, SeededCockpit, empty
 from tests.tui.seed_containers import ON_DOCKER, canary, seen_long_ago, trouble, unreachable
 from tests.tui.seed_monitors import seed_monitors
 
+from .machines.test_cluster import CLUSTER, MACHINE, say
 from .test_curves import kept
 
 SIZES = {"small": (80, 24), "middle": (120, 40), "large": (200, 50)}
@@ -46,6 +47,13 @@ def test_dark(snap_compare: Any, cockpit: SeededCockpit, screen: str, size: str)
 def test_monitors(snap_compare: Any, cockpit: SeededCockpit, size: str) -> None:
     seed_monitors(cockpit)
     picture(snap_compare, make_app(cockpit, screen="monitors", interval=0), SIZES[size], "enter")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_cluster(snap_compare: Any, cockpit: SeededCockpit, monkeypatch: pytest.MonkeyPatch, size: str) -> None:
+    say(monkeypatch, cockpit, MACHINE, lambda: CLUSTER)
+    app = make_app(cockpit, screen="cluster", interval=0)
+    picture(snap_compare, app, SIZES[size], "j", "j", shows="1 of 3 nodes dead")
 
 
 @pytest.mark.parametrize("size", SIZES)

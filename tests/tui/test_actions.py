@@ -13,7 +13,7 @@ from podium.tui.actions import ACTIONS, BY_ID, Danger, footer_actions
 from podium.tui.context import Context
 from podium.tui.glyphs import Glyphs
 from podium.tui.keys import Keymap
-from podium.tui.screens import BY_NAME, MAIN, RESERVED, SCREENS
+from podium.tui.screens import BY_NAME, MAIN, SCREENS
 
 RUN = Run(3, PIPELINE, "release", RunState.RUNNING, Trigger.PERSON, "anna", 1.0)
 
@@ -108,18 +108,10 @@ def test_every_action_can_be_done_or_says_why_on_every_screen() -> None:
 
 
 def test_every_screen_has_a_key_of_its_own_or_lies_on_one_that_has() -> None:
-    assert sorted([*(screen.key for screen in MAIN), *RESERVED]) == sorted("1234567890")
+    assert sorted(screen.key for screen in MAIN) == sorted("1234567890")
     assert [screen.key for screen in MAIN][:5] == ["1", "2", "3", "4", "5"]
     assert all(screen.key or BY_NAME[screen.above].key for screen in SCREENS)
     assert {screen.name for screen in MAIN} == {action.goes_to for action in ACTIONS if action.goes_to}
-
-
-def test_the_keys_of_screens_to_come_are_free_and_stay_so() -> None:
-    assert not {key for action in ACTIONS for key in action.keys} & set(RESERVED)
-    for key, name in RESERVED.items():
-        with pytest.raises(ConfigError) as caught:
-            keymap.parse(f"theme: {key}\n")
-        assert f"kept for the {name} screen" in str(caught.value)
 
 
 def test_names_of_screens_in_actions_are_those_of_the_table() -> None:

@@ -16,7 +16,7 @@ from ..context import Context
 from ..keymap import key_named
 from ..keys import Keymap, shown_key
 from ..personal.settings import nearest, pairs_of, parse_yaml, place, problem_at, read_yaml, truth
-from ..screens import BY_NAME, RESERVED
+from ..screens import BY_NAME
 from .values import KNOWN, missing, named_in
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def _parsed(root: Node, keymap: Keymap, file: str) -> tuple[OwnCommand, ...]:
             continue
         if any(each.name.casefold() == command.name.casefold() for each in found):
             reading.wrong(name_node.start_mark, "is given twice")
-        if command.key in RESERVED or command.key in taken:
-            whose = RESERVED.get(command.key) or taken[command.key]
+        if command.key in taken:
+            whose = taken[command.key]
             reading.wrong(reading.marks.get("key"), f"{shown_key(command.key)!r} is already the key of {whose}")
         elif command.key:
             taken[command.key] = command.name

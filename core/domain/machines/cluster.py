@@ -14,6 +14,16 @@ class Share(Frozen):
     used: float = 0.0
     total: float = 0.0
 
+    @property
+    def words(self) -> str:
+        """Returns `1.5 of 4`; `none` where there is nothing of it."""
+        return f"{self.used:g} of {self.total:g}" if self.total else "none"
+
+    @property
+    def gib(self) -> str:
+        """Returns `1.5 of 24.0 GiB`, for bytes; empty where there is nothing of it."""
+        return f"{self.used / 2**30:.1f} of {self.total / 2**30:.1f} GiB" if self.total else ""
+
 
 class ClusterNode(Frozen):
     """A machine of the cluster."""
@@ -30,6 +40,20 @@ class ClusterNode(Frozen):
     """The cluster's own kinds."""
     message: str = ""
     """Why it is gone, as the cluster says."""
+
+    @property
+    def name(self) -> str:
+        return self.address + (" (head)" if self.head else "")
+
+    @property
+    def state(self) -> str:
+        return "alive" if self.alive else "dead"
+
+    @property
+    def other_words(self) -> str:
+        """Returns what it has of the cluster's own kinds; why it is gone, where that is known."""
+        others = ", ".join(f"{name} {share.words}" for name, share in self.others.items())
+        return self.message or others
 
 
 class ClusterJob(Frozen):
@@ -49,6 +73,11 @@ class ClusterJob(Frozen):
     """When it was submitted (seconds since the epoch)."""
     waits: str = ""
     """Why it does not run yet."""
+
+    @property
+    def whose(self) -> str:
+        """Returns the run and step of one that Podium submitted; empty for others."""
+        return f"run {self.run} of {self.project} ({self.step})" if self.project else ""
 
 
 class ClusterStatus(Frozen):

@@ -44,7 +44,8 @@ from podium.core.domain.infra.declared import Declared, DeclaredKind
 from podium.core.domain.infra.plan import Drift, InfraPlan, InfraStatus, ResourceChange
 from podium.core.domain.infra.rules import ChangeKind
 from podium.core.domain.labels import AddedLabels, Dispute, KeptRequest, LabelStatus
-from podium.core.domain.machines.cluster import ClusterNode, ClusterStatus
+from podium.core.domain.machines.cluster import ClusterNode, ClusterStatus, Share
+from podium.core.domain.machines.machine import MachineStatus
 from podium.core.domain.models import Lineage, Model, Version
 from podium.core.domain.monitoring import (
     AlertEvent,
@@ -117,7 +118,10 @@ SAMPLES: dict[str, dict[str, Any]] = {
         Plan("e", "deploy", "", "", "", changes=(Change("a", "b", "c"),), versions=VersionChange("m", 1, None))
     ),
     "replay": replay.shape(to_dict(ReplayReport("e", "m", 2, 1, Verdict.PASS, (), 0.0))),
-    "cluster": cluster.shape(ClusterStatus("http://h:8265", "2", (ClusterNode("1", "h", True, True),), ())),
+    "cluster": cluster.shape(
+        MachineStatus("h", Share(), Share()),
+        ClusterStatus("http://h:8265", "2", (ClusterNode("1", "h", True, True),), ()),
+    ),
     "token": shapes.token(Token("e", "billing", TokenScope.PREDICT, "0", "anna", 0.0)),
     "infra": infra_shapes.status(InfraStatus("a", "terraform", "x")),
     "infra_plan": infra_shapes.plan(InfraPlan("a", "Terraform", "0", 0.0, 1.0)),

@@ -8,16 +8,16 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from ..core.domain.infra.plan import InfraStatus
-from ..core.domain.runs import Run
-from ..core.domain.text import format as fmt
-from ..tui.context import Context
-from ..tui.queries import INFRA, Query, infra_runs
-from ..tui.widgets.table import Table
-from ..tui.widgets.text_pane import TextPane
-from .base import PodiumScreen
-from .cells.common import run_columns
-from .cells.infra import (
+from ...core.domain.infra.plan import InfraStatus
+from ...core.domain.runs import Run
+from ...core.domain.text import format as fmt
+from ...tui.context import Context
+from ...tui.queries import INFRA, Query, infra_runs
+from ...tui.widgets.table import Table
+from ...tui.widgets.text_pane import TextPane
+from ..base import PodiumScreen
+from ..cells.common import run_columns
+from ..cells.infra import (
     PlanRow,
     change_columns,
     infra_columns,
@@ -26,7 +26,7 @@ from .cells.infra import (
     status_lines,
     value_lines,
 )
-from .verbs.changes import ChangeKeys
+from ..verbs.changes import ChangeKeys
 
 
 class InfraScreen(PodiumScreen):
