@@ -23,5 +23,10 @@ EXAMPLES = [
 setup(
     packages=[f"podium.{name}" for name in packages] + ["podium.examples"],
     package_dir={**{f"podium.{folder}": folder for folder in FOLDERS}, "podium.examples": "examples"},
-    package_data={"podium.tui": ["*.tcss"], "podium.screens": ["*.tcss"], "podium.examples": EXAMPLES},
+    package_data={
+        "podium.tui": ["*.tcss"],
+        "podium.tui.web": ["*.html", "*.css", "*.js"],
+        "podium.screens": ["*.tcss"],
+        "podium.examples": EXAMPLES,
+    },
 )

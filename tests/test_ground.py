@@ -17,6 +17,7 @@ HTTP = {
     "core/delivery/replay/sending.py",  # the same
     "core/containers/relay/program.py",  # runs inside of a container, with the standard library alone
     "core/demo/story.py",  # plays a user
+    "tui/web/server.py",  # is a server
     "core/demo/forge/webhooks.py",  # plays a Git host, with the standard library alone
 }
 # These read, write or remove what steps, containers, archives and servers have left: by handles alone.

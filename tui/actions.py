@@ -82,7 +82,7 @@ class Action:
     def refusal(self, context: Context) -> str:
         """Returns why it cannot be done now, in words; empty when it can."""
         if self.danger and context.read_only:
-            return "read-only: the cockpit was started with --read-only"
+            return "read-only: started with --read-only, or with --web without --allow-changes"
         if self.screens and context.screen not in self.screens:
             names = [title_of(name) for name in self.screens]
             return f"only on {' and '.join([', '.join(names[:-1]), names[-1]] if len(names) > 1 else names)}"

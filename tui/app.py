@@ -17,6 +17,7 @@ from .terminal import cannot_draw, prepare_environment
 
 if TYPE_CHECKING:
     from .application import PodiumApp
+    from .keys import Keymap
 
 THEMES = ("dark", "light", "contrast")
 
@@ -29,30 +30,30 @@ def run(
     theme: str | None = None,
     linear: bool = False,
     projects: Sequence[Path] = (),
+    browser: bool = False,
 ) -> int:
     """Open the cockpit on the project at `home` and stay until it is left; the exit code. `linear`, or a terminal that
-    cannot be drawn on, has it told line by line. `projects` are others that one can go to.
+    cannot be drawn on, has it told line by line. `projects` are others that one can go to. With `browser` the terminal
+    is one that a browser shows; read-only, nothing is written or run there either.
 
     The caller has checked the terminal (`terminal.check`). ConfigError where the person's keys.yaml cannot be used,
     UsageError for an unknown screen or theme. An error that nobody foresaw ends the cockpit and is raised here.
     """
-    for what, given, known in (("screen", screen, tuple(each.name for each in MAIN)), ("theme", theme, THEMES)):
-        if given is not None and given not in known:
-            raise UsageError(f"there is no {what} {given!r}", hint=f"there are: {', '.join(known)}")
+    check_choices(screen=screen, theme=theme)
     prepare_environment()
     gc.disable()
     # Work in other threads gives the interpreter back ten times sooner than by default, for the sake of the keys.
     sys.setswitchinterval(0.0005)
-    from . import keymap
-    from .own import commands as own_commands
     from .projects.known import together
     from .shutdown import ENDING
 
-    keys = keymap.load()
-    keys = keys.with_own([each.action for each in own_commands.load(keys)])
+    keys = own_keys()
+    if browser and read_only:
+        keys = keys.only_looking()
     cockpit = home if isinstance(home, Cockpit) else Cockpit(home)
     known = together((cockpit.home, *projects))
     given = {"read_only": read_only, "screen": screen, "theme": theme, "keymap": keys, "projects": known}
+    given["browser"] = browser
     before = {number: signal.getsignal(number) for number in ENDING}
     app = _linear(cockpit, given) if linear or cannot_draw() else _drawn(cockpit, given)
     try:
@@ -65,6 +66,23 @@ def run(
     if app.failure is not None:
         raise app.failure
     return app.return_code or 0
+
+
+def check_choices(*, screen: str | None, theme: str | None) -> None:
+    """Raises UsageError for an unknown screen or theme."""
+    for what, given, known in (("screen", screen, tuple(each.name for each in MAIN)), ("theme", theme, THEMES)):
+        if given is not None and given not in known:
+            raise UsageError(f"there is no {what} {given!r}", hint=f"there are: {', '.join(known)}")
+
+
+def own_keys() -> Keymap:
+    """Returns the keys as a person has them, with those of their own commands. Raises ConfigError for a file of theirs
+    that cannot be used."""
+    from . import keymap
+    from .own import commands as own_commands
+
+    keys = keymap.load()
+    return keys.with_own([each.action for each in own_commands.load(keys)])
 
 
 def _drawn(cockpit: Cockpit, given: Mapping[str, Any]) -> PodiumApp:

@@ -93,9 +93,10 @@ class PodiumApp(KeyedApp):
         clock: Callable[[], float] = time.time,
         interval: float | None = None,
         plain: bool | None = None,
+        browser: bool = False,
     ) -> None:
         super().__init__()
-        self.read_only = read_only
+        self.read_only, self.browser = read_only, browser
         self.keymap = keymap or Keymap()
         self.clock = clock
         self.glyphs = Glyphs(plain=plain_glyphs() if plain is None else plain)
@@ -292,6 +293,12 @@ class PodiumApp(KeyedApp):
         else:
             self.say("q quits; runs go on without the cockpit")
 
+    def action_suspend_process(self) -> None:
+        if self.browser:
+            self.say("in a browser there is no shell to go back to; leave the tab as it is, or close it")
+        else:
+            super().action_suspend_process()
+
     def action_say_quit(self) -> None:
         self.say(
             f"{self.keymap.shown(BY_ID['back'])} goes back and quits on Overview, ctrl+q quits from anywhere; runs go"
@@ -346,6 +353,7 @@ class PodiumApp(KeyedApp):
             self.say("only an http(s) address is opened", "warn")
             return
         why = "over SSH no browser of yours is here" if over_ssh() else "" if _has_display() else "there is no display"
+        why = "to be opened in another tab" if self.browser else why
         if why:
             self.copy(address)
             self.say(f"{why}: copied {address}")

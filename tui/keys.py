@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from .actions import ACTIONS, Action
+from .actions import ACTIONS, Action, Danger
 
 _SHOWN = {
     "slash": "/",
@@ -31,6 +32,8 @@ _SHOWN = {
     "down": "down",
     "up": "up",
 }
+# What writes a file where the cockpit runs.
+_WRITING = ("export",)
 
 
 def shown_key(key: str) -> str:
@@ -41,16 +44,32 @@ def shown_key(key: str) -> str:
 class Keymap:
     """Which keys do what: the registry's own, or as a person has changed them (`tui/keymap.py` checks those)."""
 
-    def __init__(self, overrides: Mapping[str, tuple[str, ...]] | None = None, own: Sequence[Action] = ()) -> None:
+    def __init__(
+        self,
+        overrides: Mapping[str, tuple[str, ...]] | None = None,
+        own: Sequence[Action] = (),
+        registry: Sequence[Action] = ACTIONS,
+    ) -> None:
         """`own` are actions of a person's own, beside those of the registry."""
         self._overrides = dict(overrides or {})
-        self.actions = (*ACTIONS, *own)
+        self._own, self._registry = own, registry
+        self.actions = (*registry, *own)
         self._by_id = {action.id: action for action in self.actions}
         self._by_key = dict(self.bindings())
 
     def with_own(self, own: Sequence[Action]) -> Keymap:
         """Returns these keys with a person's own actions."""
-        return Keymap(self._overrides, own)
+        return Keymap(self._overrides, own, self._registry)
+
+    def only_looking(self) -> Keymap:
+        """Returns these keys for a cockpit that is shown elsewhere: what would write a file here, or run a command of
+        a person's own, is a change as well, and refused where there are to be none."""
+
+        def change(action: Action) -> Action:
+            return action if action.danger else replace(action, danger=Danger.CHANGE)
+
+        registry = [change(each) if each.id in _WRITING else each for each in self._registry]
+        return Keymap(self._overrides, [change(each) for each in self._own], registry)
 
     def find(self, id: str) -> Action | None:
         """Returns the action of an id."""

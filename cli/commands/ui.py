@@ -13,7 +13,7 @@ import typer
 from ...core.cockpit import Cockpit, several
 from ...core.errors import UsageError
 from .. import session
-from ..text import diagnostics
+from ..text import diagnostics, output
 
 
 def ui(
@@ -33,6 +33,15 @@ def ui(
     linear: Annotated[
         bool, typer.Option("--linear", help="Tell it line by line, for screen readers; by itself for TERM=dumb.")
     ] = False,
+    web: Annotated[
+        bool, typer.Option("--web", help="Show it to browsers of this machine, read-only, until ctrl+c.")
+    ] = False,
+    allow_changes: Annotated[
+        bool, typer.Option("--allow-changes", help="With --web: with the keys that change something.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="With --web: this port, instead of a free one.")
+    ] = 0,
 ) -> int:
     """Open the cockpit.
 
@@ -40,13 +49,47 @@ def ui(
     Example:
       podium ui --read-only --screen environments
       podium ui ~/work/flights ~/work/prices
+      podium ui --web
     """
     homes = several.resolved(directories, session.start()) if directories else ()
+    _check(web=web, linear=linear, read_only=read_only, allow_changes=allow_changes, port=port)
+    if web:
+        return _to_browsers(homes, allow_changes=allow_changes, theme=theme, screen=screen, port=port)
     cockpit = Cockpit.open(homes[0], say=session.tell) if homes else session.opened()
     try:
         return show(cockpit, read_only=read_only, theme=theme, screen=screen, linear=linear, others=homes[1:])
     finally:
         cockpit.close()
+
+
+def _check(*, web: bool, linear: bool, read_only: bool, allow_changes: bool, port: int) -> None:
+    """Raises UsageError for options that do not go together."""
+    if web and linear:
+        raise UsageError("--web draws the cockpit; --linear is for a terminal", hint="leave one of them out")
+    if read_only and allow_changes:
+        raise UsageError("--read-only and --allow-changes are opposites", hint="leave one of them out")
+    for name, given in (("--allow-changes", allow_changes), ("--port", port)):
+        if given and not web:
+            raise UsageError(f"{name} is for --web", hint=f"podium ui --web {name}{' N' if name == '--port' else ''}")
+
+
+def _to_browsers(
+    homes: Sequence[Path], *, allow_changes: bool, theme: str | None, screen: str | None, port: int
+) -> int:
+    """Serves the cockpit until it is told to end."""
+    cockpit = Cockpit.open(homes[0], say=session.tell) if homes else session.opened()
+    home = cockpit.home
+    cockpit.close()
+    opening = importlib.import_module("...tui.web.opening", __package__)
+
+    def say(address: str) -> None:
+        output.line(address)
+        output.flush()
+        diagnostics.note("changes are allowed" if allow_changes else "read-only; --allow-changes lets it change things")
+        diagnostics.note("this address opens it for whoever has it, on this machine; ctrl+c ends it, runs go on")
+
+    opening.run((home, *homes[1:]), allow_changes=allow_changes, theme=theme, screen=screen, port=port, say=say)
+    return diagnostics.DONE
 
 
 def show(
