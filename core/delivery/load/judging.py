@@ -132,7 +132,8 @@ def memory(name: str, peak: float, replicas: int, limit: int) -> CheckResult:
 def slowdown(name: str, pairs: Sequence[tuple[LoadFigures, LoadFigures]], champion: int, limit: float) -> CheckResult:
     """Judges how much slower the 95th percentile of the first of each pair is than that of the second, which was
     measured directly before or after it. The interval is Student's, of the mean of the logarithms of their ratios:
-    what a machine does for a while moves both of a pair, and what moves one of them shows as a wide interval."""
+    what a machine does for a while moves both of a pair, and what moves one of them shows as a wide interval. The whole
+    of it has to keep the limit to pass, and to break it to fail, as with every comparison with the champion."""
     import math
     import statistics
 
@@ -143,7 +144,7 @@ def slowdown(name: str, pairs: Sequence[tuple[LoadFigures, LoadFigures]], champi
     spread = error * float(cast("Any", stats).t.ppf(0.975, len(logs) - 1))
     value, low, high = (math.exp(each) - 1.0 for each in (middle, middle - spread, middle + spread))
     fewest = min(each.requests for pair in pairs for each in pair)
-    verdict = Verdict.PASS if value <= limit else Verdict.FAIL if low > limit else Verdict.INCONCLUSIVE
+    verdict = Verdict.PASS if high <= limit else Verdict.FAIL if low > limit else Verdict.INCONCLUSIVE
     mine, theirs = (statistics.median(pair[side].latency["p95"] for pair in pairs) for side in (0, 1))
     words = f"p95 {milliseconds(mine)} against champion {champion}'s {milliseconds(theirs)}: {value:+.0%}"
     words += f" (95 % interval {low:+.0%} … {high:+.0%}, {len(pairs)} pairs of {count(fewest, 'request')})"
@@ -151,7 +152,7 @@ def slowdown(name: str, pairs: Sequence[tuple[LoadFigures, LoadFigures]], champi
         verdict = Verdict.INCONCLUSIVE
         words += f"; fewer than {_LEAST_REQUESTS} at a time are too few for a 95th percentile: send for longer"
     elif verdict is Verdict.INCONCLUSIVE:
-        words += "; that may be chance: send for longer"
+        words += f"; whether that is within {limit:.0%} cannot be told: send for longer"
     title = f"{name}: slowdown ≤ {limit:.0%}"
     rows = sum(pair[0].requests for pair in pairs)
     return CheckResult(title, verdict, words, value=value, low=low, high=high, limit=limit, rows=rows)

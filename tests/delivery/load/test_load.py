@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -112,11 +112,36 @@ def test_a_slower_version_is_told_from_chance() -> None:
     found = slowdown("load", pairs(2.0, 0.02), 1, 0.2)
     assert found.verdict is Verdict.FAIL and found.value == pytest.approx(1.0, abs=0.2)
     assert found.low is not None and found.high is not None and 0.2 < found.low < found.value < found.high
-    assert slowdown("load", pairs(1.6, 1.0), 1, 0.2).verdict is Verdict.INCONCLUSIVE
     few = slowdown("load", pairs(1.0, 0.02, size=19), 1, 0.2)
     assert few.verdict is Verdict.INCONCLUSIVE and "too few for a 95th percentile" in few.message
     # Equal versions: of 300 comparisons at most 5 % (binomial bound at 1 in 1,000: 27) fail at a limit of 0.
-    assert sum(slowdown("load", pairs(1.0, 0.3), 1, 0.0).verdict is Verdict.FAIL for _ in range(300)) <= 27
+    equal = [slowdown("load", pairs(1.0, 0.3), 1, 0.0).verdict for _ in range(300)]
+    assert equal.count(Verdict.FAIL) <= 27
+    # Likewise one that is slower by exactly the limit does not pass.
+    slower = [slowdown("load", pairs(1.2, 0.3), 1, 0.2).verdict for _ in range(300)]
+    assert slower.count(Verdict.PASS) <= 27 and slower.count(Verdict.INCONCLUSIVE) > 240
+
+
+@pytest.mark.parametrize(
+    ("ratios", "value", "verdict"),
+    [
+        ((1.0, 1.1, 0.9, 1.0, 1.1, 0.9), -0.003, Verdict.PASS),
+        ((0.7, 1.4, 0.8, 1.3, 0.9, 1.2), 0.017, Verdict.INCONCLUSIVE),
+        ((0.9, 2.0, 1.1, 1.7, 1.0, 1.8), 0.350, Verdict.INCONCLUSIVE),
+        ((1.4, 1.5, 1.6, 1.4, 1.5, 1.6), 0.498, Verdict.FAIL),
+    ],
+)
+def test_an_interval_that_has_the_limit_within_is_no_pass(
+    ratios: Sequence[float], value: float, verdict: Verdict
+) -> None:
+    def measured(seconds: float) -> judging.LoadFigures:
+        return figures(Answers([seconds] * 100, [200] * 100, [0.0] * 100), 100.0)
+
+    found = slowdown("load", [(measured(each), measured(1.0)) for each in ratios], 1, 0.2)
+    assert (found.verdict, found.value) == (verdict, pytest.approx(value, abs=0.001))
+    assert found.low is not None and found.high is not None
+    assert (found.low <= 0.2 < found.high) == (verdict is Verdict.INCONCLUSIVE)
+    assert ("whether that is within 20% cannot be told" in found.message) == (verdict is Verdict.INCONCLUSIVE)
 
 
 # -- a real environment
