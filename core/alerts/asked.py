@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..domain.monitoring import AlertStatus, Silence
 from ..domain.project import Project
-from ..domain.text.format import duration, moment
+from ..domain.text.format import exact_duration, moment
 from ..errors import NotFound, Refused, UsageError
 from ..journal import Journal
 from .standing import statuses, subject_of
@@ -39,7 +39,7 @@ def silence(
     _reasoned(why)
     if not 0 < seconds <= MAX_SILENCE_SECONDS:
         raise UsageError(
-            f"nothing is silenced for {duration(seconds)}", hint="a silence has an end: at most 90 days, 90d"
+            f"nothing is silenced for {exact_duration(seconds)}", hint="a silence has an end: at most 90 days, 90d"
         )
     until = time.time() + seconds
     return journal.silences.add(subject, who=who, why=why, until=until, words=f"until {moment(until)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..domain.monitoring import Measurement
-from ..domain.text.format import count, duration
+from ..domain.text.format import count, exact_duration
 from ..labels.store import LabelStore
 from .live import wilson
 from .moment import Moment, NoData
@@ -17,7 +17,7 @@ def measure(moment: Moment) -> Measurement:
         store.collect()
         found = store.counts(after=moment.start)
     if not found.requests:
-        raise NoData(f"no request was answered in the last {duration(moment.monitor.window)}")
+        raise NoData(f"no request was answered in the last {exact_duration(moment.monitor.window or 0.0)}")
     told = f"{count(found.matched, 'label')} for {count(found.requests, 'request')}"
     facts = {"start": moment.start, "end": moment.now, "rows": found.requests, "message": told}
     if moment.monitor.measure == "delay":

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..delivery.environment.restarts import WINDOW_SECONDS, number
 from ..delivery.host.paths import environment_dir
 from ..domain.monitoring import Measurement
-from ..domain.text.format import duration
+from ..domain.text.format import exact_duration
 from .moment import Moment, NoData
 
 # A window is looked at in at most so many steps.
@@ -53,7 +53,7 @@ def _weighted(moment: Moment) -> Measurement:
 def _restarts(moment: Moment) -> Measurement:
     """Restarts of replicas in the window, which is an hour at most."""
     warnings = (
-        (f"restarts are known for the last {duration(WINDOW_SECONDS)} only",)
+        (f"restarts are known for the last {exact_duration(WINDOW_SECONDS)} only",)
         if moment.now - moment.start > WINDOW_SECONDS
         else ()
     )
@@ -134,4 +134,4 @@ def _unmeasured(moment: Moment, signal: str) -> NoData:
 
 
 def _window(moment: Moment) -> str:
-    return duration(moment.now - moment.start)
+    return exact_duration(moment.now - moment.start)

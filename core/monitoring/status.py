@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..domain.monitoring import WORST_FIRST, AlertState, MonitorKind, MonitorStatus
 from ..domain.monitors.thresholds import threshold
 from ..domain.project import AlertRule, MonitorSpec, Project
-from ..domain.text.format import duration
+from ..domain.text.format import exact_duration
 from ..journal import Journal
 from .evaluate import next_time
 
@@ -41,7 +41,7 @@ def _state(journal: Journal, rules: Sequence[AlertRule]) -> AlertState | None:
 def what(monitor: MonitorSpec) -> str:
     """Returns in words what a monitor measures."""
     if monitor.kind is MonitorKind.SIGNAL:
-        return f"{monitor.measure} over {duration(monitor.window)}"
+        return f"{monitor.measure} over {exact_duration(monitor.window or 0.0)}"
     if monitor.kind is MonitorKind.DRIFT:
         return f"{monitor.measure} of {monitor.of} from {reference(monitor)}"
     if monitor.kind is MonitorKind.DATA:
@@ -53,7 +53,7 @@ def what(monitor: MonitorSpec) -> str:
         return f"{monitor.measure}, estimated"
     if monitor.kind is MonitorKind.LABELS:
         told = "share of requests with a label" if monitor.measure == "share" else "time from a request to its label"
-        return f"{told}, over {duration(monitor.window)}"
+        return f"{told}, over {exact_duration(monitor.window or 0.0)}"
     if monitor.kind is MonitorKind.INFRA:
         return f"drift of {monitor.measure}"
     if monitor.kind is MonitorKind.FRESHNESS:

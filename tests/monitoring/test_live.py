@@ -60,7 +60,7 @@ def test_without_requests_there_is_no_error_rate_and_without_an_agent_no_rate(wr
     put(journal, "requests", 0.0, 0.0)
     assert measure(write(signal("requests")), journal).value == 0.0
     found = measure(write(signal("error_rate")), journal)
-    assert found.value is None and found.message == "no request in the last 1m00s"
+    assert found.value is None and found.message == "no request in the last 1m"
 
 
 def test_the_time_without_traffic_reaches_back_beyond_the_window(write: Write, journal: Journal) -> None:

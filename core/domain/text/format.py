@@ -27,13 +27,14 @@ def duration(seconds: float | None) -> str:
     return f"{whole // _DAY}d{whole % _DAY // _HOUR:02d}h"
 
 
-def exact_duration(seconds: float, digits: int) -> str:
-    """Returns `3d`, `1h30m`, `0.5s`: nothing is rounded but the seconds, to so many figures."""
-    whole, found = int(max(0.0, seconds) // _MINUTE), ""
+def exact_duration(seconds: float, digits: int = 4) -> str:
+    """Returns `3d`, `1h30m`, `0.5s`: nothing is rounded but the seconds, to so many figures and to milliseconds."""
+    seconds = max(0.0, round(seconds, 3))
+    whole, found = int(seconds // _MINUTE), ""
     for unit, size in (("d", _DAY), ("h", _HOUR), ("m", _MINUTE)):
         found += f"{whole * _MINUTE // size}{unit}" if whole * _MINUTE >= size else ""
         whole = whole * _MINUTE % size // _MINUTE
-    rest = max(0.0, seconds) % _MINUTE
+    rest = seconds % _MINUTE
     return f"{found}{figures(rest, digits)}s" if rest or not found else found
 
 

@@ -39,7 +39,7 @@ def test_the_list_has_value_interval_and_threshold(call: Call, monitored: Journa
     done = call("monitors")
     lines = done.out.splitlines()
     assert done.code == 0 and lines[0].split()[:3] == ["MONITOR", "ENVIRONMENT", "WHAT"]
-    assert "error_rate over 5m00s" in lines[1] and "3.1 %" in lines[1] and "2.0 % … 5.0 %" in lines[1]
+    assert "error_rate over 5m" in lines[1] and "3.1 %" in lines[1] and "2.0 % … 5.0 %" in lines[1]
     assert "above 5 %" in lines[1] and "2m ago" in lines[1]
     assert "no data" in lines[2] and "–" in lines[2]
     assert "no agent is running" in done.err and "age: nothing is" in done.err and "\x1b" not in done.err
