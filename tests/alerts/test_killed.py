@@ -18,8 +18,9 @@ from podium.core.journal import Journal
 
 from tests.support import wait_until
 
-from .receiving import Taken, receiver
+from .receiving import receiver
 from .scene import measured, project
+from .told import caught_up, changes, check
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("PODIUM_ALERT_KILLS", "50"))
@@ -73,28 +74,4 @@ def test_fifty_kills(tmp_path: Path, nursery: subprocess.Popen[str]) -> None:
             finally:
                 with suppress(ProcessLookupError):
                     os.kill(last, signal.SIGKILL)
-            events = [each for each in reversed(journal.alerts.recent(10_000)) if each.state in ("firing", "resolved")]
-            check(web, [(each.name, each.state, each.episode) for each in events], number)
-
-
-def caught_up(journal: Journal) -> bool:
-    newest = journal.alerts.newest()
-    told = int(journal.values.get("alerts told:production") or 0)
-    seen = int(journal.values.get("alerts seen") or 0)
-    return seen == journal.measurements.newest_id() and told == newest
-
-
-def check(web: Taken, events: list[tuple[str, str, int]], measurements: int) -> None:
-    """Each measurement made one event, each event is in one message, and a message that came again says so."""
-    turns = [state for _, state, _ in events]
-    assert turns == [("firing", "resolved")[index % 2] for index in range(len(turns))]
-    assert len(turns) == measurements + measurements % 2, "the last one is good"
-    seen: set[str] = set()
-    told: list[tuple[str, str, int]] = []
-    for message in web.messages:
-        if message["key"] in seen:
-            assert message["repeat"], "sent twice unmarked"
-            continue
-        seen.add(message["key"])
-        told += [(each["alert"], each["state"], each["episode"]) for each in message["changes"]]
-    assert told == events
+            check(web, changes(journal), number)
