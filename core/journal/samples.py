@@ -24,6 +24,10 @@ LEVELS = ((1, 3600), (10, 86_400), (60, 14 * 86_400), (600, 90 * 86_400), (3600,
 CONTAINER_LEVELS = LEVELS[:2]
 Levels: TypeAlias = tuple[tuple[int, float], ...]
 MAX_ROWS = 2_000_000
+# More samples than these are stored with one look at all series, instead of one for each.
+MANY = 100
+# Series that are compacted at once: others that write wait for no more of them.
+COMPACTED_AT_ONCE = 500
 _DAY = 86_400
 
 
@@ -52,11 +56,17 @@ class Samples:
         if not measured:
             return
         with self._database.transaction():
+            known = self._all_series() if len(measured) > MANY else {}
             self._database.many(
                 "INSERT INTO samples VALUES (?,1,?,1,?) ON CONFLICT DO UPDATE SET number = number + 1, total = total +"
                 " excluded.total",
                 [
-                    (self._series(sample.environment, sample.signal), math.floor(sample.at), sample.value)
+                    (
+                        known.get((sample.environment, sample.signal))
+                        or self._series(sample.environment, sample.signal),
+                        math.floor(sample.at),
+                        sample.value,
+                    )
                     for sample in measured
                 ],
             )
@@ -91,21 +101,26 @@ class Samples:
     def compact(self, now: float, keep: float = LEVELS[-1][1]) -> None:
         """Merges old samples into coarser rows and drops those older than `keep` seconds. Cheap if there is little to
         do: call it every minute or so."""
+        series = self._database.all("SELECT id, environment FROM sample_series")
+        for begin in range(0, len(series), COMPACTED_AT_ONCE):
+            with self._database.transaction():
+                for key, name in series[begin : begin + COMPACTED_AT_ONCE]:
+                    self._compact(key, _up_to(keep, CONTAINER_LEVELS if of_container(name) else LEVELS), now)
         with self._database.transaction():
-            for key, name in self._database.all("SELECT id, environment FROM sample_series"):
-                levels = _up_to(keep, CONTAINER_LEVELS if of_container(name) else LEVELS)
-                for (fine, kept), (coarse, _) in pairwise(levels):
-                    self._fold(key, fine, coarse, math.floor((now - kept) / coarse) * coarse)
-                step, kept = levels[-1]
-                for coarse, _ in LEVELS:
-                    if coarse >= step:  # also what a longer `keep` has left
-                        self._database.run(
-                            "DELETE FROM samples WHERE series = ? AND step = ? AND at < ?", (key, coarse, now - kept)
-                        )
-                # A clock that was set wrong must not leave rows that never grow old.
-                self._database.run("DELETE FROM samples WHERE series = ? AND step = 1 AND at > ?", (key, now + _DAY))
             self._bound()
             self._database.run("DELETE FROM sample_series WHERE NOT EXISTS (SELECT 1 FROM samples WHERE series = id)")
+
+    def _compact(self, key: int, levels: Levels, now: float) -> None:
+        for (fine, kept), (coarse, _) in pairwise(levels):
+            self._fold(key, fine, coarse, math.floor((now - kept) / coarse) * coarse)
+        step, kept = levels[-1]
+        for coarse, _ in LEVELS:
+            if coarse >= step:  # also what a longer `keep` has left
+                self._database.run(
+                    "DELETE FROM samples WHERE series = ? AND step = ? AND at < ?", (key, coarse, now - kept)
+                )
+        # A clock that was set wrong must not leave rows that never grow old.
+        self._database.run("DELETE FROM samples WHERE series = ? AND step = 1 AND at > ?", (key, now + _DAY))
 
     def rows(self) -> int:
         row = self._database.one("SELECT count(*) FROM samples")
@@ -139,6 +154,10 @@ class Samples:
                     (key, level, start - level, end),
                 )
             )
+
+    def _all_series(self) -> dict[tuple[str, str], int]:
+        rows = self._database.all("SELECT environment, signal, id FROM sample_series")
+        return {(environment, signal): int(key) for environment, signal, key in rows}
 
     def _known(self, environment: str, signal: str) -> int | None:
         row = self._database.one(

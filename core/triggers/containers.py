@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import plugins
-from ..domain.containers import REPLICA, USAGE, Container, EngineSnapshot, usage_series
+from ..domain.containers import REPLICA, USAGE, Container, of_container, usage_series
 from ..domain.frozen import Frozen
 from ..domain.project import Environment, Project
 from ..domain.watching import Sample
@@ -20,10 +20,15 @@ from ..journal import Journal
 
 if TYPE_CHECKING:
     from ..containers import Engine
+    from ..containers.observe.kept import Snapshots
     from ..containers.observe.stats import Usage
     from ..containers.observe.watcher import Companion, Watch
 
 Say = Callable[[str], None]
+# Samples of containers that are kept in a second.
+MAX_RATE = 1000
+# Seconds after which a container without samples is none that is measured.
+SERIES_LASTS = 300.0
 
 
 class _Watched(Frozen):
@@ -49,6 +54,8 @@ class EnvironmentWatchers:
         self._watched: dict[str, _Watched] = {}
         self._lock = threading.Lock()
         self._samples: list[Sample] = []
+        self._snapshots: Snapshots | None = None
+        self._rarely = Rarely()
 
     def __call__(self, project: Project, journal: Journal) -> None:
         wanted = {
@@ -64,34 +71,33 @@ class EnvironmentWatchers:
                 self._watched[name] = self._begin(project, journal, environment)
         with self._lock:
             samples, self._samples = self._samples, []
-        if samples:
-            journal.samples.add(samples)
+        self._rarely.forget(time.time() - SERIES_LASTS)
+        if kept := self._rarely(samples):
+            journal.samples.add(kept)
 
     def close(self) -> None:
         for watched in self._watched.values():
             watched.close()
         self._watched.clear()
+        if self._snapshots is not None:
+            self._snapshots.close()
+            self._snapshots = None
 
     def _begin(self, project: Project, journal: Journal, environment: Environment) -> _Watched:
+        from ..containers.observe.kept import Snapshots
         from ..containers.observe.log_collector import LogKeeper
         from ..containers.observe.stats import Stats
         from ..containers.observe.watcher import Watch
         from ..delivery.host.paths import environment_dir, safe
 
         directory = environment_dir(project, environment.name)
-        path = journal.path
 
-        def put(host: str, snapshot: EngineSnapshot) -> None:
-            # Another thread than the job's, and rare: a connection of its own, for this once.
-            with Journal.open(path) as own:
-                if host:
-                    _put_one_of_several(own, host, snapshot)
-                else:
-                    own.snapshots.put(snapshot)
+        snapshots = self._snapshots = self._snapshots or Snapshots(journal.path, self._say)
 
         def used(found: Mapping[str, tuple[Container, Usage]]) -> None:
+            samples = samples_of(environment.name, found, time.time())
             with self._lock:
-                self._samples += samples_of(environment.name, found, time.time())
+                self._samples += samples
 
         def where(container: Container) -> Path:
             return directory / f"{safe(container.called)}.log"
@@ -105,7 +111,7 @@ class EnvironmentWatchers:
         before = journal.snapshots.get(environment.name)
         watches = [
             Watch(
-                *(project, environment, partial(put, host)),
+                *(project, environment, partial(snapshots.put, host)),
                 say=self._say,
                 companions=(stats, logs),
                 before=before if not host else None,
@@ -116,16 +122,29 @@ class EnvironmentWatchers:
         return _Watched(environment, project.secrets, tuple(watches))
 
 
-def _put_one_of_several(journal: Journal, host: str, snapshot: EngineSnapshot) -> None:
-    """Keeps what one of several hosts runs. One that does not answer is left as it was: healing says so."""
-    from ..containers.observe.snapshot import merged
+class Rarely:
+    """Keeps of each container's samples so many that all of them together are not more than MAX_RATE a second: the
+    journal's table of samples is bounded, and thousands of containers would leave minutes of it to everything else. Up
+    to 250 containers nothing is left out."""
 
-    if snapshot.message:
-        return
-    with journal.transaction():
-        before = journal.snapshots.get(snapshot.environment)
-        engine = before.engine if before is not None else snapshot.engine
-        journal.snapshots.put(merged(before, {host: snapshot}, engine))
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], float] = {}
+
+    def __call__(self, samples: Collection[Sample]) -> list[Sample]:
+        pause = len(self._kept) / MAX_RATE
+        return [each for each in samples if not of_container(each.environment) or self._due(each, pause)]
+
+    def forget(self, before: float) -> None:
+        """Forgets the series that have had no sample since then."""
+        self._kept = {key: at for key, at in self._kept.items() if at >= before}
+
+    def _due(self, sample: Sample, pause: float) -> bool:
+        key = (sample.environment, sample.signal)
+        # Samples are a second apart, give or take.
+        if pause > 1.0 and sample.at - self._kept.get(key, 0.0) < pause - 0.5:
+            return False
+        self._kept[key] = sample.at
+        return True
 
 
 def _used(journal: Journal, environment: str) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .. import reserve
-from ..domain.project import Project
+from ..containers.observe.by_engine import ByEngine
+from ..domain.project import Environment, Project
 from ..domain.runs import RunState
 from ..domain.watching import Sample
 from ..errors import PodiumError, Refused
@@ -147,29 +148,33 @@ class Healing:
     def __init__(self, say: Say) -> None:
         self._say = say
         self._trouble: dict[str, str] = {}
+        self._each = ByEngine(self._heal)
 
     def __call__(self, project: Project, journal: Journal) -> None:
-        from ..delivery.environment.healing import heal_environment
-
-        for name, environment in project.environments.items():
-            try:
-                lines = heal_environment(project, journal, environment)
-            except (PodiumError, OSError) as error:
-                if released := reserve.release(project.state):
-                    self._say(released)
-                if self._trouble.get(name) != str(error):
-                    self._say(f"{name}: {error}")
-                note(journal, name, f"it cannot be healed: {error}")
-                self._trouble[name] = str(error)
-                continue
-            if self._trouble.pop(name, ""):
-                self._say(f"{name}: healing works again")
-                note(journal, name, "")
-            for line in lines:
-                self._say(line)
+        self._each(project, journal)
         for name in self._trouble.keys() - project.environments.keys():
             del self._trouble[name]
             note(journal, name, "")
+
+    def _heal(self, project: Project, journal: Journal, environment: Environment) -> None:
+        from ..delivery.environment.healing import heal_environment
+
+        name = environment.name
+        try:
+            lines = heal_environment(project, journal, environment)
+        except (PodiumError, OSError) as error:
+            if released := reserve.release(project.state):
+                self._say(released)
+            if self._trouble.get(name) != str(error):
+                self._say(f"{name}: {error}")
+            note(journal, name, f"it cannot be healed: {error}")
+            self._trouble[name] = str(error)
+            return
+        if self._trouble.pop(name, ""):
+            self._say(f"{name}: healing works again")
+            note(journal, name, "")
+        for line in lines:
+            self._say(line)
 
 
 class Leases:
@@ -218,25 +223,29 @@ class Sampling:
 
     def __init__(self) -> None:
         self._samplers: dict[str, Sampler] = {}
+        self._samples: list[Sample] = []
+        self._each = ByEngine(self._measure)
 
     def __call__(self, project: Project, journal: Journal) -> None:
+        self._each(project, journal)
+        if samples := [self._samples.pop() for _ in range(len(self._samples))]:
+            journal.samples.add(samples)
+
+    def _measure(self, project: Project, journal: Journal, environment: Environment) -> None:
         from ..delivery.environment.runtime import EnvironmentRuntime
 
-        samples: list[Sample] = []
-        for name, environment in project.environments.items():
-            replicas = journal.replicas.of(name)
-            if not replicas:
-                self._samplers.pop(name, None)
-                continue
-            sampler = self._samplers.setdefault(name, Sampler(name))
-            runtime = EnvironmentRuntime(project, journal, environment)
-            try:
-                answer = runtime.proxy.totals()
-            except PodiumError:
-                continue  # the engine is away: healing, which cannot do without it, says so
-            samples += sampler.sample(answer, replicas, transport=runtime.transport)
-        if samples:
-            journal.samples.add(samples)
+        name = environment.name
+        replicas = journal.replicas.of(name)
+        if not replicas:
+            self._samplers.pop(name, None)
+            return
+        sampler = self._samplers.setdefault(name, Sampler(name))
+        runtime = EnvironmentRuntime(project, journal, environment)
+        try:
+            answer = runtime.proxy.totals()
+        except PodiumError:
+            return  # the engine is away: healing, which cannot do without it, says so
+        self._samples += sampler.sample(answer, replicas, transport=runtime.transport)
 
 
 class Monitoring:

@@ -137,3 +137,22 @@ def test_a_clock_that_was_set_wrong_leaves_nothing_for_ever(journal: Journal) ->
     journal.samples.add([Sample(Q, "cpu", NOW + 10 * 86_400, 1.0), Sample(Q, "cpu", -5.0, 1.0)])
     journal.samples.compact(NOW)
     assert journal.samples.rows() == 0
+
+
+def test_many_samples_cost_no_look_each_and_compaction_lets_others_write(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMPACTED_AT_ONCE", 100)
+    said: list[str] = []
+    many = [Sample(f"e{number}", "cpu", NOW, 0.5) for number in range(250)]
+    journal.samples.add(many)
+    raw = journal._database.connection
+    raw.set_trace_callback(said.append)
+    journal.samples.add([*many, Sample("e1", "memory", NOW, 7.0)])
+    assert len([each for each in said if each.startswith("SELECT")]) == 2, "all that are known, and the new one"
+    said.clear()
+    journal.samples.compact(NOW + 1.0)
+    raw.set_trace_callback(None)
+    assert len([each for each in said if each.startswith("COMMIT")]) == 4
+    assert journal.samples.rows() == 251
+    assert journal.samples.series("e1", "memory", start=NOW, end=NOW, points=1).values == (7.0,)

@@ -68,7 +68,7 @@ def test_an_environment_that_cannot_be_healed_delays_no_other_and_is_told(
         return [f"healed {environment.name}"]
 
     monkeypatch.setattr(healing, "heal_environment", heal)
-    environments = {name: SimpleNamespace(name=name) for name in ("far", "near")}
+    environments = {name: SimpleNamespace(name=name, driver="process") for name in ("far", "near")}
     project = SimpleNamespace(environments=environments, state=tmp_path)
     said: list[str] = []
     job = Healing(said.append)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from ...domain.frozen import Frozen
 
+# How many a Cgroup keeps open.
+FILES = 4
 _HOST_ROOT = Path("/")
 
 

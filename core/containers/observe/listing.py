@@ -15,8 +15,10 @@ from ..engine.address import Address
 from ..engine.connections import LOOK_TIMEOUT, shared
 from ..engine.errors import EngineAway
 
-# The age up to which a listing is reused; changes by this process drop it.
-_FRESH_SECONDS = 0.3
+# The age up to which a listing is reused; changes by this process drop it. One of many containers, or of an engine or a
+# machine that is slow, is reused for longer, so that a decision about ten containers does not take ten of them.
+_FRESH_SECONDS, _MAX_FRESH_SECONDS = 0.3, 2.0
+_TIMES_ITS_COST = 3.0
 # The pause after a failure, so that callers do not wait for a hanging engine again and again.
 _PAUSE_SECONDS = 2.0
 
@@ -66,6 +68,7 @@ class Listing:
         self._lock = threading.Lock()
         self._found: dict[str, ListedContainer] = {}
         self._at = 0.0
+        self._fresh = _FRESH_SECONDS
         self._away: EngineAway | None = None
 
     def all(self) -> Mapping[str, ListedContainer]:
@@ -74,7 +77,7 @@ class Listing:
             age = time.monotonic() - self._at
             if self._away is not None and age < _PAUSE_SECONDS:
                 raise EngineAway(self._away.message, hint=self._away.hint)
-            if self._away is not None or age > _FRESH_SECONDS:
+            if self._away is not None or age > self._fresh:
                 self._look()
             return self._found
 
@@ -88,13 +91,15 @@ class Listing:
             self._at, self._away = 0.0, None
 
     def _look(self) -> None:
+        began = time.monotonic()
         try:
             entries = shared(self._address, timeout=LOOK_TIMEOUT).containers(self._filters)
         except EngineAway as error:
             self._away, self._at = error, time.monotonic()
             raise
-        self._away, self._at = None, time.monotonic()
         self._found = {each.id: each for each in map(_seen, entries) if each.environment}
+        self._away, self._at = None, time.monotonic()
+        self._fresh = min(max(_FRESH_SECONDS, (self._at - began) * _TIMES_ITS_COST), _MAX_FRESH_SECONDS)
 
 
 def _seen(entry: Mapping[str, Any]) -> ListedContainer:

@@ -16,6 +16,7 @@ from ...logs.format import seconds_of
 from ...logs.masking import encoded
 from ..engine.client import Engine
 from ..engine.stream import Stream
+from .descriptors import descriptors
 from .log_file import LogPosition, LogStore, Parser
 
 Say = Callable[[str], None]
@@ -23,10 +24,14 @@ Say = Callable[[str], None]
 _RETRY_INTERVAL = 1.0
 # The stream of a running container ends when the engine rotates its log; it is reopened after this delay.
 _FLUSH_INTERVAL = 0.2
+# The stream and the file.
+_DESCRIPTORS = 2
 
 
 class LogKeeper:
-    """A companion of a watch (watcher.py) that collects logs. `where` returns the log file of a container."""
+    """A companion of a watch (watcher.py) that collects logs. `where` returns the log file of a container. Those for
+    which the process has no descriptors left are not followed until others have ended: the engine has their logs, and
+    whoever asks for one reads it there (`read_all`)."""
 
     def __init__(
         self,
@@ -53,6 +58,8 @@ class LogKeeper:
             if container.state == "created" or (
                 before is not None and (before.alive or before.started == container.started)
             ):
+                continue
+            if not descriptors.take(_DESCRIPTORS):
                 continue
             self._followers[container.id] = _Follower(
                 self._engine, container, self._where(container), self._secrets, self._say
@@ -94,6 +101,12 @@ class _Follower:
         self._thread.join(seconds)
 
     def _run(self) -> None:
+        try:
+            self._follow()
+        finally:
+            descriptors.give(_DESCRIPTORS)
+
+    def _follow(self) -> None:
         trouble = ""
         while not self._stop.is_set():
             try:

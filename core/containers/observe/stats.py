@@ -18,7 +18,8 @@ from ...domain.frozen import Frozen
 from ...errors import PodiumError
 from ..engine.client import Engine
 from ..engine.stream import CHUNK_BYTES, Stream
-from .cgroups import Cgroup, Counters
+from .cgroups import FILES, Cgroup, Counters
+from .descriptors import descriptors
 
 MEASURE_INTERVAL = 1.0
 _MAX_ANSWER_BYTES = 1 << 20
@@ -39,7 +40,8 @@ Put = Callable[[Mapping[str, tuple[Container, Usage]]], None]
 
 class Stats:
     """A companion of a watch (watcher.py) that measures. `put` is called once a second in its own thread with the
-    usage by container id, and not while nothing runs. `local` False forces streams even where files are available."""
+    usage by container id, and not while nothing runs. `local` False forces streams even where files are available.
+    Containers for which the process has no descriptors left are not measured."""
 
     def __init__(self, engine: Engine, put: Put, *, local: bool = True) -> None:
         self._engine, self._put = engine, put
@@ -81,8 +83,8 @@ class Stats:
                     self._report()
         finally:
             self._streams.close()
-            for each in self._files.values():
-                each.close()
+            for identity in list(self._files):
+                self._close_files(identity)
 
     def _settle(self) -> None:
         """Opens what is new and closes what is gone. A restarted container has another process number and is
@@ -90,7 +92,7 @@ class Stats:
         with self._lock:
             wanted = dict(self._wanted)
         for identity in [each for each in self._files if each not in wanted]:
-            self._files.pop(identity).close()
+            self._close_files(identity)
         self._streams.keep(wanted.keys())
         self._before = {key: value for key, value in self._before.items() if key in wanted}
         for identity in wanted:
@@ -106,13 +108,18 @@ class Stats:
         """Opens the cgroup files of a container; returns False if there are none. A container that is not running
         has none either: the next snapshot brings it back."""
         pid = int(self._engine.inspect(identity)["State"].get("Pid") or 0)
-        if not pid:
+        if not pid or not descriptors.take(FILES):
             return True
         try:
             self._files[identity] = Cgroup(identity, pid)
         except LookupError:
+            descriptors.give(FILES)
             return False
         return True
+
+    def _close_files(self, identity: str) -> None:
+        self._files.pop(identity).close()
+        descriptors.give(FILES)
 
     def _report(self) -> None:
         now: dict[str, Counters] = dict(self._streams.latest)
@@ -121,7 +128,7 @@ class Stats:
                 now[identity] = files.read()
             except (OSError, ValueError):
                 # It ended, or restarted as another process; the next snapshot finds it.
-                self._files.pop(identity).close()
+                self._close_files(identity)
                 self._before.pop(identity, None)
                 self._changed.set()
         with self._lock:
@@ -164,7 +171,13 @@ class _Streams:
         return identity in self._streams
 
     def add(self, identity: str) -> None:
-        stream = Stream(self._engine, f"/containers/{identity}/stats", {"stream": 1}, what="following statistics")
+        if not descriptors.take(1):
+            return
+        try:
+            stream = Stream(self._engine, f"/containers/{identity}/stats", {"stream": 1}, what="following statistics")
+        except BaseException:
+            descriptors.give(1)
+            raise
         self._streams[identity], self._parts[identity] = stream, b""
         self._selector.register(stream.socket, selectors.EVENT_READ, identity)
         self._take(identity)
@@ -204,6 +217,7 @@ class _Streams:
         stream = self._streams.pop(identity)
         self._selector.unregister(stream.socket)
         stream.close()
+        descriptors.give(1)
         self._parts.pop(identity, None)
         self.latest.pop(identity, None)
 

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ... import plugins
+from ...containers.engine.address import of_environment
 from ...domain.project import Environment, Project
 from ...identity.processes import alive, started_at, state
 from ...journal import Journal
@@ -55,6 +57,8 @@ def halted(project: Project, journal: Journal, environment: Environment) -> Halt
     """Returns which of its processes are stopped: (pid, start time) -> what it is. Starts no program and asks
     nobody, so that it can be done several times a second."""
     found: Halted = {}
+    if not _here(project, environment):
+        return found
     rows = journal.replicas.of(environment.name)
     for row in rows:
         if row.pid and row.pid_started and alive(row.pid, row.pid_started) and state(row.pid) == _STOPPED:
@@ -72,6 +76,13 @@ def halted(project: Project, journal: Journal, environment: Environment) -> Halt
                 found[each, started] = f"instance {number} of the proxy"
                 break
     return found
+
+
+def _here(project: Project, environment: Environment) -> bool:
+    """Tells whether its processes are this machine's, also those in containers."""
+    if not plugins.driver_capabilities(environment.driver).engine:
+        return True
+    return not environment.hosts and of_environment(project, environment).local
 
 
 def listeners(socket_file: Path, config: Path) -> list[int]:

@@ -58,7 +58,8 @@ def heal(runtime: EnvironmentRuntime, *, skip: Collection[str] = ()) -> list[str
     down = {stat.name for stat in servers if stat.status.startswith("DOWN") and stat.lasting > HUNG_SECONDS}
     for row in rows:
         done += _heal_replica(runtime, row, hung=row.slot in down)
-    if rows and (done or runtime.proxy.drifted(runtime.traffic.layout())):
+    # While nothing was done, what was read a moment ago is what there is.
+    if rows and (done or runtime.proxy.drifted(runtime.traffic.layout(), readings)):
         runtime.traffic.sync()
     elif drained := _drained(runtime, servers):
         return drained

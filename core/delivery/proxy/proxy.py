@@ -89,14 +89,16 @@ class Instance:
             return []
         return _by_slot(found) if self.host else found
 
-    def drifted(self, layout: ProxyLayout) -> bool:
-        """Tells whether it has other servers or weights than those of the layout; no if it does not answer."""
+    def drifted(self, layout: ProxyLayout, known: Sequence[ServerStat] | None = None) -> bool:
+        """Tells whether it has other servers or weights than those of the layout; no if it does not answer. `known` is
+        what `stats` has just returned; on several hosts it does not say enough."""
         wanted = {server.slot: (server.weight, server.shown) for server in layout.seen_from(self.host).servers}
         try:
-            stats = self.runtime.stats() if self.placement.alive() else []
+            if known is None or self.host:
+                known = self.runtime.stats() if self.placement.alive() else []
         except Unreachable:
             return False
-        servers = [stat for stat in stats if stat.kind == "server" and not stat.status.startswith("MAINT")]
+        servers = [stat for stat in known if stat.kind == "server" and not stat.status.startswith("MAINT")]
         return bool(servers) and {stat.name: (stat.weight, stat.address) for stat in servers} != wanted
 
     def behind(self, layout: ProxyLayout) -> bool:
@@ -304,9 +306,14 @@ class Proxy:
             if stat.kind == "server"
         }
 
-    def drifted(self, layout: ProxyLayout) -> bool:
-        """Tells whether any instance that answers has other servers or weights than those of the layout."""
-        return self._patiently(lambda: any(drifted for _, drifted in self._ask(lambda each: each.drifted(layout))))
+    def drifted(self, layout: ProxyLayout, readings: Mapping[int, Sequence[ServerStat]] | None = None) -> bool:
+        """Tells whether any instance that answers has other servers or weights than those of the layout: by what
+        `readings` has just returned, or by asking each."""
+
+        def look(each: Instance) -> bool:
+            return each.drifted(layout, None if readings is None else readings.get(each.key, ()))
+
+        return self._patiently(lambda: any(drifted for _, drifted in self._ask(look)))
 
     def behind(self, layout: ProxyLayout) -> bool:
         """Tells whether any instance that answers gives traffic to a replica from which the layout takes it."""

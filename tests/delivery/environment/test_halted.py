@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,16 @@ def test_one_that_goes_on_is_left_alone_and_so_is_another_process_of_its_number(
     assert halted.end(world.environment, {(pid, started - 1000.5): "a proxy"}) == []
     os.kill(pid, signal.SIGCONT)
     assert started_at(pid) == started
+
+
+def test_what_runs_on_another_machine_is_not_looked_for_on_this_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    of = world.journal.replicas.of
+    monkeypatch.setattr(world.journal.replicas, "of", lambda name: asked.append(name) or of(name))
+    there = replace(world.environment, driver="docker", host="ssh://elsewhere")
+    for environment in (there, replace(there, host="tcp://elsewhere")):
+        assert halted.halted(world.project, world.journal, environment) == {} and not asked
+    assert halted.halted(world.project, world.journal, replace(there, host="unix:///run/here.sock")) == {}
+    assert asked == ["staging"], "an engine of this machine has its processes here"

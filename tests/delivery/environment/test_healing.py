@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from podium.core.delivery.environment import healing, late, restarts
+from podium.core.delivery.proxy import transport
 from podium.core.delivery.rollout import phases
 from podium.core.domain.delivery import DeploymentState, How, ReplicaState
 from podium.core.domain.rollout import NOTE
@@ -54,6 +55,27 @@ def test_a_replica_that_lives_and_cannot_predict_is_replaced_and_the_reason_is_t
     assert told[0].endswith("; started it again (2 times in the last hour)")
     monkeypatch.setattr(restarts, "WINDOW_SECONDS", 0.0)
     wait_until(lambda: heal(world) == [] and world.runtime.replicas()[0].message == "", 20)
+
+
+def test_an_environment_that_is_well_is_asked_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.version(1)
+    world.deploy(1)
+    asked: list[str] = []
+    ask = transport.ask_socket
+
+    def counted(path: Path, command: str, *, timeout: float) -> str:
+        asked.append(command)
+        return ask(path, command, timeout=timeout)
+
+    monkeypatch.setattr(transport, "ask_socket", counted)
+    wait_until(lambda: heal(world) == [] and not asked.clear(), 20)
+    assert heal(world) == [] and asked == ["show stat"] * 2, "each instance of the proxy, once"
+    # What it says counts: a weight that somebody changed is put right.
+    [row] = world.runtime.replicas()
+    world.runtime.proxy.instances[0].runtime.execute(f"set server replicas/{row.slot} weight 7")
+    assert heal(world) == []
+    weights = {stat.weight for stat in world.runtime.proxy.instances[0].stats() if stat.kind == "server"}
+    assert weights == {row.weight} != {7}
 
 
 def test_what_an_undo_left_draining_is_warm_once_it_has_answered(world: World) -> None:
