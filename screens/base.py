@@ -52,7 +52,7 @@ _JOBS = count()
 # What these do depends on nothing that has to be read first.
 _ALWAYS_READY = frozenset(
     {"help", "palette", "quit", "back", "escape", "theme", "suspend", "refresh", "agent", "zoom", "pane_next"}
-    | {"pane_previous", "history_back", "history_forward", "projects"}
+    | {"pane_previous", "history_back", "history_forward", "projects", "board"}
     | {action.id for action in ACTIONS if action.goes_to}
 )
 
@@ -451,6 +451,9 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
 
     def do_agent(self) -> None:
         self._put_above("agent")
+
+    def do_board(self) -> None:
+        self._put_above("board")
 
     def do_projects(self) -> None:
         self._put_above("projects")

@@ -427,6 +427,11 @@ ACTIONS: tuple[Action, ...] = (
         refuse=when.off_the_agent,
     ),
     Action(
+        id="board", keys=("O",), label="board",
+        help="Show for all environments and infrastructure: is it as declared, does it run, is the model well?",
+        group="Screens", refuse=when.off_the_board,
+    ),
+    Action(
         id="projects", keys=("comma",), label="projects",
         help="Show all your projects: what serves, what runs, what waits; enter goes to one", group="Screens",
         refuse=when.off_the_projects,

@@ -52,6 +52,10 @@ def off_the_agent(context: Context) -> str:
     return "it is on screen" if context.screen == "agent" else ""
 
 
+def off_the_board(context: Context) -> str:
+    return "it is on screen" if context.screen == "board" else ""
+
+
 def off_the_projects(context: Context) -> str:
     return "it is on screen" if context.screen == "projects" else ""
 

@@ -115,6 +115,8 @@ ENVIRONMENTS = Query("environments", lambda cockpit: tuple(cockpit.environments.
 VERSIONS = Query("versions", _versions, every=1.0)
 MODELS = Query("models", lambda cockpit: tuple(cockpit.models.list()), every=1.0)
 SCHEDULES = Query("schedules", lambda cockpit: tuple(cockpit.agent.schedules()), every=1.0)
+# Engines are asked what runs.
+BOARD = Query("board", lambda cockpit: tuple(cockpit.board.list()), every=2.0, lane=SLOW)
 INFRA = Query("infra", lambda cockpit: tuple(cockpit.infra.list()), every=1.0)
 # GPUs and the cluster are asked, which may take their time.
 MACHINE = Query("machine", lambda cockpit: cockpit.runs.machine(), every=1.0, lane=SLOW)

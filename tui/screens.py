@@ -42,6 +42,7 @@ SCREENS: tuple[Screen, ...] = (
     Screen("infra",        "Infrastructure", "9", "screens.machines.infra:InfraScreen"),
     Screen("cluster",      "Cluster",      "0", "screens.machines.cluster:ClusterScreen"),
     Screen("projects",     "Projects",     "",  "screens.projects:ProjectsScreen", above="overview"),
+    Screen("board",        "Board",        "",  "screens.board:BoardScreen", above="overview"),
     Screen("matrix",       "Matrix",       "",  "screens.matrix:MatrixScreen", above="runs"),
     Screen("run_pair",     "Two runs",     "",  "screens.run_pair:RunPairScreen", above="runs"),
     Screen("agent",        "Agent",        "",  "screens.agent:AgentScreen", above="overview"),

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .models import Models
     from .monitors import Monitors
     from .project import ProjectFiles
+    from .questions.board import Board
     from .questions.declared import DeclaredThings
     from .questions.finder import Finder
     from .questions.why import Why
@@ -299,6 +300,13 @@ class Cockpit:
         from .infra import Infrastructure
 
         return Infrastructure(self._opened)
+
+    @cached_property
+    def board(self) -> Board:
+        """Returns the namespace of the board: is it as declared, does it run, is its model well?"""
+        from .questions.board import Board
+
+        return Board(self._opened)
 
     @cached_property
     def changes(self) -> Changes:

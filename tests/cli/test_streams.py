@@ -31,7 +31,7 @@ READING = (
     "schedules -o json", "quarantine list -o json", "labels", "labels -o json", "labels ls -e staging -o json",
     "alerts -o json", "monitors -o json", "feedback -o json", "watch --status", "watch --status -o json",
     "adopt --dry-run -o json", "tokens ls -e staging -o json", "infra ls -o json",
-    "repair -e staging --dry-run -o json", "plan -o json", "lineage staging -o json", "compare 1 2", "why 1", "show 99",
+    "repair -e staging --dry-run -o json", "plan -o json", "board", "board -o json", "cluster -o json", "lineage staging -o json", "compare 1 2", "why 1", "show 99",
     "ps --state odd",
     "--help", "ps --help", "--version",
 )  # fmt: skip
@@ -39,7 +39,7 @@ SILENT = {"lineage staging -o json", "compare 1 2", "why 1", "show 99", "ps --st
 CHANGING = {
     "init", "demo", "run", "shell", "cancel", "resume", "approve", "deploy", "promote", "rollback", "stop", "start",
     "pause", "abort", "ui", "evidence", "export", "replay", "prune", "backup", "restore", "ci", "drift", "trust",
-    "unlock", "score", "cluster", "apply",
+    "unlock", "score", "apply",
 }  # fmt: skip
 # What is given as standard output, and what as standard error.
 WAYS = {

@@ -16,6 +16,7 @@ from tests.tui.seed import NOW, SeededCockpit, empty
 from tests.tui.seed_containers import ON_DOCKER, canary, seen_long_ago, trouble, unreachable
 from tests.tui.seed_monitors import seed_monitors
 
+from .machines import test_board as test_board_screen
 from .machines.test_cluster import CLUSTER, MACHINE, say
 from .test_curves import kept
 
@@ -54,6 +55,13 @@ def test_cluster(snap_compare: Any, cockpit: SeededCockpit, monkeypatch: pytest.
     say(monkeypatch, cockpit, MACHINE, lambda: CLUSTER)
     app = make_app(cockpit, screen="cluster", interval=0)
     picture(snap_compare, app, SIZES[size], "j", "j", shows="1 of 3 nodes dead")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_board(snap_compare: Any, cockpit: SeededCockpit, monkeypatch: pytest.MonkeyPatch, size: str) -> None:
+    test_board_screen.say(monkeypatch, cockpit)
+    app = make_app(cockpit, screen="overview", interval=0)
+    picture(snap_compare, app, SIZES[size], "O", "j", "j", shows="2 of 3 not")
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -57,3 +57,20 @@ def test_what_a_person_stopped_stays_so(call: Call, journal: Journal) -> None:
     done = call("apply", "staging", "--yes")
     assert done.code == 0 and "stopped by anna" in done.err and journal.runs.count() == 0
     assert call("plan", "staging", "--check").code == 0
+
+
+def test_the_board_answers_three_questions_and_never_takes_silence_for_good(call: Call, journal: Journal) -> None:
+    done = call("board")
+    assert done.code == 0 and "nothing serves, and small has no champion" in done.out
+    champion(journal)
+    row = journal.ledger.begin(
+        environment="staging", how=How.DEPLOY, model="small", to_version=3, from_version=None, who="anna"
+    )
+    journal.ledger.finish(row.id, DeploymentState.SUCCEEDED)
+    found = {each["name"]: each for each in json.loads(call("board", "-o", "json").out)}
+    assert found["staging"]["real"]["state"] == "bad", "it should serve, and nothing runs"
+    assert found["staging"]["model"] == {"state": "unknown", "words": "v3: no alert of podium.yaml watches it"}
+    assert (found["production"]["state"], found["production"]["real"]["state"]) == ("bad", "none")
+    journal.stops.put(Stopped("staging", row.id, "anna from desk", time.time(), "a new disk", 7))
+    found = {each["name"]: each for each in json.loads(call("board", "-o", "json").out)}
+    assert found["staging"]["state"] == "none" and "stopped by anna" in found["staging"]["declared"]["words"]

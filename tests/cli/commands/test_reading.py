@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from podium.cli.commands import replay
 from podium.cli.commands.compute import cluster
+from podium.cli.commands.engines import board
 from podium.cli.text import (
     ci_shapes,
     declared_shapes,
@@ -23,6 +24,7 @@ from podium.cli.text import (
 from podium.core.delivery.replay.report import to_dict
 from podium.core.domain.access.clients import Token, TokenScope
 from podium.core.domain.attention import Need, Reason
+from podium.core.domain.board import Answer, BoardRow, Mark
 from podium.core.domain.containers import Container, Image, UnneededImage
 from podium.core.domain.delivery import (
     CanaryState,
@@ -123,6 +125,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
         ClusterStatus("http://h:8265", "2", (ClusterNode("1", "h", True, True),), ()),
     ),
     "token": shapes.token(Token("e", "billing", TokenScope.PREDICT, "0", "anna", 0.0)),
+    "board": board.shape(
+        BoardRow("environment", "a", Answer(Mark.GOOD, "x"), Answer(Mark.BAD, "y"), Answer(Mark.NONE, "z"))
+    ),
     "infra": infra_shapes.status(InfraStatus("a", "terraform", "x")),
     "infra_plan": infra_shapes.plan(InfraPlan("a", "Terraform", "0", 0.0, 1.0)),
     "infra_change": infra_shapes.change(ResourceChange("a.b", "a", ChangeKind.CREATE)),
