@@ -114,6 +114,8 @@ def _drift(status: InfraStatus, now: float) -> Answer:
 
 def _real(status: EnvironmentStatus) -> Answer:
     health = status.health
+    if health.condition is Condition.STOPPED and status.stopped is None:
+        return Answer(Mark.BAD, "nothing runs, and nobody has said that it should not")
     words = status.differences[0].words if health.condition is Condition.DIFFERS else health.words
     more = len(status.differences) - 1 if health.condition is Condition.DIFFERS else 0
     return Answer(_REAL.get(health.condition, Mark.UNKNOWN), f"{words}, and {more} more" if more else words)
