@@ -28,10 +28,12 @@ from ..tui.widgets.text_pane import Line, TextPane
 from .base import PodiumScreen
 from .cells.monitors import (
     alert_columns,
+    alert_lines,
     course_lines,
     drift_columns,
     histogram_lines,
     loop_columns,
+    loop_lines,
     monitor_columns,
     monitor_lines,
     monitor_text,
@@ -63,6 +65,7 @@ class MonitorsScreen(PodiumScreen):
         super().__init__()
         self._wanted = ""
         self._marks: frozenset[str] = frozenset()
+        self._opened: Table[AlertStatus] | Table[LoopEntry] | None = None
 
     def body(self) -> ComposeResult:
         yield Table[MonitorView](
@@ -164,9 +167,17 @@ class MonitorsScreen(PodiumScreen):
         if not self.columns.filter_text:
             self.columns.title(f"Columns of {row.status.name}" if row is not None else "Columns", "")
         facts = self.query_one("#facts", TextPane)
-        facts.title(row.status.name if row is not None else "Measurement", "")
+        told = self._told()
+        facts.title(*((told[0], "") if told else (row.status.name if row is not None else "Measurement", "")))
         facts.set_notice(("What was measured stands here.", "faint"))
-        facts.set_lines(self._lines(row) if row is not None else ())
+        facts.set_lines(told[1] if told else self._lines(row) if row is not None else ())
+
+    def _told(self) -> tuple[str, list[Line]] | None:
+        """Returns title and words of what was opened: an alert, or what the feedback loop did."""
+        found, now = self._opened.current if self._opened is not None else None, self.podium.clock()
+        if isinstance(found, AlertStatus):
+            return found.name, alert_lines(found, now, self.glyphs)
+        return None if found is None else (found.pipeline, loop_lines(found, now, self.glyphs))
 
     def _lines(self, row: MonitorView) -> list[Line]:
         lines = monitor_lines(row.status, self.podium.clock(), self.glyphs)
@@ -198,9 +209,8 @@ class MonitorsScreen(PodiumScreen):
         return row.status if row is not None else None
 
     def _alert(self) -> AlertStatus | None:
-        """Returns the alert under the cursor; on a monitor, the worst of its own."""
-        pane = self.pane
-        if pane is not None and pane.id == "alerts":
+        """Returns the alert under the cursor, or whose words are read; on a monitor, the worst of its own."""
+        if self._list() is self.alerts:
             return self.alerts.current
         status = self._monitor()
         if status is None or self._entry() is not None:
@@ -209,17 +219,22 @@ class MonitorsScreen(PodiumScreen):
         return min(mine, key=lambda each: WORST_FIRST.index(each.state), default=None)
 
     def _entry(self) -> LoopEntry | None:
-        pane = self.pane
-        return self.loop.current if pane is not None and pane.id == "loop" else None
+        return self.loop.current if self._list() is self.loop else None
+
+    def _list(self) -> object:
+        """Returns the pane with the cursor, or from which what is read was opened."""
+        return self._opened or self.pane
 
     def do_open(self) -> None:
-        """From a monitor to its columns, from a column to its distributions."""
+        """From a monitor to its columns, from a column to its distributions; from an alert, or what the loop did, to
+        all its words, or its run."""
         entry = self._entry()
         if entry is not None and entry.run is not None:
             self.podium.go_to_run(entry.run)
         elif self.pane is self.monitors and self.has_class("-drift"):
             self.focus_pane(self.columns)
-        elif self.pane in (self.monitors, self.columns):
+        elif self.pane in (self.monitors, self.columns, self.alerts, self.loop):
+            self._opened = self.pane if self.pane in (self.alerts, self.loop) else None
             self.add_class("-bins")
             self._show_detail()
             self.call_after_refresh(self._show_detail)
@@ -231,7 +246,9 @@ class MonitorsScreen(PodiumScreen):
         pane = self.pane
         if pane is not None and pane.id == "facts" and self.has_class("-bins"):
             self.remove_class("-bins")
-            self.focus_pane(self.columns if self.has_class("-drift") else self.monitors)
+            self.focus_pane(self._opened or (self.columns if self.has_class("-drift") else self.monitors))
+            self._opened = None
+            self._show_detail()
         elif pane is not None and pane.id != "monitors":
             self.focus_pane(self.monitors)
         else:
@@ -302,6 +319,8 @@ class MonitorsScreen(PodiumScreen):
 
     def on_table_moved(self, message: Table.Moved) -> None:
         message.stop()
+        if self.pane is not None and self.pane.id != "facts":
+            self._opened = None  # left by tab, and what is under the cursor counts again
         self._show_detail()
         self.show_footer()
 

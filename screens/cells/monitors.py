@@ -280,6 +280,36 @@ def alert_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> t
     )
 
 
+def alert_lines(alert: AlertStatus, now: float, glyphs: Glyphs) -> list[Line]:
+    """Returns all that is known of an alert."""
+    state, role = state_span(alert.state, glyphs)
+    value = f"{alert.shown or 'no value'}, fires {alert.threshold}"
+    notes = [(name, text) for name, text in alert.annotations.items() if text]
+    muted = None if alert.firing else alert.muted_until
+    return [
+        ((f"{state}, {alert.severity}, {fmt.ago(alert.since, now)}, on {alert.environment}", role),),
+        ((f"monitor {alert.monitor}: {value}", "text!"),),
+        *([(("no data now", "warn"),)] if alert.absent else []),
+        *([((alert.message, "text"),)] if alert.message else []),
+        *(((f"{name}: ", "muted"), (text, "text")) for name, text in notes),
+        *([((f"known to {alert.acknowledged}", "muted"),)] if alert.acknowledged else []),
+        *([((f"silenced {alert.silenced}", "muted"),)] if alert.silenced else []),
+        *([((f"does not fire again until {fmt.local(muted)}", "muted"),)] if muted is not None else []),
+        *(((f"{name}: {text}", "muted"),) for name, text in alert.labels.items()),
+    ]
+
+
+def loop_lines(entry: LoopEntry, now: float, glyphs: Glyphs) -> list[Line]:
+    """Returns all that is known of what the feedback loop did."""
+    state, role = state_span(entry.state, glyphs)
+    return [
+        ((f"{state}, {fmt.ago(entry.at, now)}", role),),
+        ((f"{entry.pipeline} for alert {entry.alert} on {entry.environment}", "text!"),),
+        *([((entry.why, "text"),)] if entry.why else []),
+        *([((f"version {entry.version}", "muted"),)] if entry.version is not None else []),
+    ]
+
+
 def _order(each: AlertStatus) -> int:
     return WORST_FIRST.index(each.state)
 

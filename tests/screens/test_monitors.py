@@ -195,6 +195,34 @@ def test_what_the_feedback_loop_did_and_what_waits(measured: SeededCockpit, size
     drive(make_app(measured, screen="monitors"), script, size=size)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_an_alert_and_what_was_held_are_read_in_full(measured: SeededCockpit, size: tuple[int, int]) -> None:
+    seed_loop(measured)
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        screen = pilot.app.podium_screen
+        screen.focus_pane(screen.alerts)
+        await pilot.press("enter")
+        await settled(pilot)
+        shown = text(pilot.app)
+        assert "monitor input-drift: 0.4200" in shown and "alarms" in shown
+        assert screen.pane.id == "facts" and screen.context().find(AlertStatus).name == "input-drift"
+        await pilot.press("q")
+        await settled(pilot)
+        assert screen.pane is screen.alerts and "monitor input-drift:" not in text(pilot.app)
+        screen.focus_pane(screen.loop)
+        await until(pilot, lambda: screen.loop.current is not None, "the cursor")
+        await pilot.press("enter")
+        await settled(pilot)
+        assert "nightly for alert input-drift on production" in text(pilot.app)
+        await pilot.press("q")
+        await settled(pilot)
+        assert screen.pane is screen.loop
+
+    drive(make_app(measured, screen="monitors"), script, size=size)
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 @pytest.mark.parametrize("colour", ["", "1"])
 @pytest.mark.parametrize("screen", ["overview", "environments"])
