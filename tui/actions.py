@@ -475,7 +475,7 @@ ACTIONS: tuple[Action, ...] = (
         footer=14, asks=True,
     ),
     Action(
-        id="theme", keys=(), label="theme", help="Change between the dark, the light and the high-contrast theme",
+        id="theme", keys=(), label="theme", help="Change to the next theme: dark, light, high contrast, your own",
         group="Podium",
     ),
     Action(

@@ -18,8 +18,7 @@ from .terminal import cannot_draw, prepare_environment
 if TYPE_CHECKING:
     from .application import PodiumApp
     from .keys import Keymap
-
-THEMES = ("dark", "light", "contrast")
+    from .personal.themes import OwnThemes
 
 
 def run(
@@ -36,10 +35,10 @@ def run(
     cannot be drawn on, has it told line by line. `projects` are others that one can go to. With `browser` the terminal
     is one that a browser shows; read-only, nothing is written or run there either.
 
-    The caller has checked the terminal (`terminal.check`). ConfigError where the person's keys.yaml cannot be used,
+    The caller has checked the terminal (`terminal.check`). ConfigError where a file of the person's own cannot be used,
     UsageError for an unknown screen or theme. An error that nobody foresaw ends the cockpit and is raised here.
     """
-    check_choices(screen=screen, theme=theme)
+    own = check_choices(screen=screen, theme=theme)
     prepare_environment()
     gc.disable()
     # Work in other threads gives the interpreter back ten times sooner than by default, for the sake of the keys.
@@ -52,8 +51,8 @@ def run(
         keys = keys.only_looking()
     cockpit = home if isinstance(home, Cockpit) else Cockpit(home)
     known = together((cockpit.home, *projects))
-    given = {"read_only": read_only, "screen": screen, "theme": theme, "keymap": keys, "projects": known}
-    given["browser"] = browser
+    given = {"read_only": read_only, "screen": screen, "theme": theme or own.use, "keymap": keys, "projects": known}
+    given |= {"themes": own.themes, "browser": browser}
     before = {number: signal.getsignal(number) for number in ENDING}
     app = _linear(cockpit, given) if linear or cannot_draw() else _drawn(cockpit, given)
     try:
@@ -68,11 +67,16 @@ def run(
     return app.return_code or 0
 
 
-def check_choices(*, screen: str | None, theme: str | None) -> None:
-    """Raises UsageError for an unknown screen or theme."""
-    for what, given, known in (("screen", screen, tuple(each.name for each in MAIN)), ("theme", theme, THEMES)):
+def check_choices(*, screen: str | None, theme: str | None) -> OwnThemes:
+    """Returns a person's own themes. Raises UsageError for an unknown screen or theme, ConfigError where the file of
+    themes cannot be used."""
+    from .personal import themes
+
+    own = themes.load()
+    for what, given, known in (("screen", screen, tuple(each.name for each in MAIN)), ("theme", theme, own.names)):
         if given is not None and given not in known:
             raise UsageError(f"there is no {what} {given!r}", hint=f"there are: {', '.join(known)}")
+    return own
 
 
 def own_keys() -> Keymap:

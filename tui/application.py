@@ -29,6 +29,7 @@ from .glyphs import Glyphs
 from .keys import Keymap
 from .personal.history import History
 from .personal.tables import Tables
+from .personal.themes import OwnTheme
 from .places.trail import Place, Trail
 from .pool import POLL, SLOW, Job, Pool
 from .projects.known import labels
@@ -38,7 +39,7 @@ from .ringing import sequences
 from .screens import BY_NAME, FIRST, MAIN
 from .store import Store
 from .terminal import clipboard_sequence, over_ssh, plain_glyphs
-from .theme import THEMES, next_theme, theme_name
+from .theme import Themes, theme_name
 from .typing.keyed_app import KeyedApp
 from .widgets.footer import Footer
 
@@ -94,6 +95,7 @@ class PodiumApp(KeyedApp):
         interval: float | None = None,
         plain: bool | None = None,
         browser: bool = False,
+        themes: Sequence[OwnTheme] = (),
     ) -> None:
         super().__init__()
         self.read_only, self.browser = read_only, browser
@@ -111,8 +113,9 @@ class PodiumApp(KeyedApp):
         self._loaded = False
         self.history = History()
         self.tables = Tables()
-        for theme_ in THEMES:
-            self.register_theme(theme_)
+        self.themes = Themes(themes)
+        for each in self.themes.textual():
+            self.register_theme(each)
         self.theme = theme_name(theme)
 
     # Life
@@ -154,6 +157,7 @@ class PodiumApp(KeyedApp):
         self._loaded = True
         self._ask(force=True)
         self._poll()
+        self._say_of_theme()
         self.set_timer(1.0, _collect_again)
 
     def on_unmount(self) -> None:
@@ -306,11 +310,17 @@ class PodiumApp(KeyedApp):
         )
 
     def toggle_theme(self) -> None:
-        self.theme = next_theme(self.theme)
+        self.theme = self.themes.after(self.theme)
+        self._say_of_theme()
         for screen in self.screen_stack:
             screen.refresh(layout=True)
             for widget in screen.query("Pane"):
                 widget.refresh()
+
+    def _say_of_theme(self) -> None:
+        warning = self.themes.warning(self.theme)
+        if warning:
+            self.say(warning, "warn")
 
     def run_outside(self, argv: Sequence[str], words: str, **given: Any) -> int:
         """Give the terminal to another program until it ends; its exit code. `given` as `external_program` has it."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .projects.session import Session
     from .queries import Query
     from .store import Store
+    from .theme import Themes
     from .typing.typed_ahead import TypedAhead
 
 
@@ -68,6 +69,7 @@ class CockpitApp(Protocol):
     typed: TypedAhead
     history: History
     tables: Tables
+    themes: Themes
 
     @property
     def cockpit(self) -> Cockpit: ...

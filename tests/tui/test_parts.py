@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from podium.core.domain.runs import Step, StepState
 from podium.core.errors import PodiumError
+from podium.tui.colours import COLOURS, CONTRAST, contrasts
 from podium.tui.glyphs import Glyphs
 from podium.tui.pool import SLOW, Job, Pool
 from podium.tui.store import Store
 from podium.tui.terminal import check, clipboard_sequence, plain_glyphs
-from podium.tui.theme import CONTRAST, contrasts
 from podium.tui.widgets.graph import arrange, outcome
 from podium.tui.widgets.log_reader import Filter, Reader, search
 from podium.tui.widgets.log_text import readable
@@ -148,8 +148,8 @@ def test_where_the_cockpit_cannot_run_it_says_why(stdin: bool, stderr: bool, wor
 
 
 def test_the_theme_of_high_contrast_is_one() -> None:
-    assert min(contrasts(CONTRAST).values()) >= 4.5
-    on_ground = {pair: each for pair, each in contrasts(CONTRAST).items() if pair[1] in ("surface", "panel")}
+    assert min(contrasts(COLOURS[CONTRAST]).values()) >= 4.5
+    on_ground = {pair: each for pair, each in contrasts(COLOURS[CONTRAST]).items() if pair[1] in ("surface", "panel")}
     assert min(on_ground.values()) >= 7, on_ground
 
 

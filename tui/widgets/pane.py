@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from ...core.domain.text import one_line
 from ..glyphs import Glyphs
-from ..theme import Palette, palette
+from ..theme import Palette
 
 if TYPE_CHECKING:
     from ..protocol import CockpitApp
@@ -74,7 +74,7 @@ class Pane(Widget, can_focus=True, inherit_bindings=False):
 
     @property
     def palette(self) -> Palette:
-        return palette(self.app.theme, self.podium.few_colours)
+        return self.podium.themes.palette(self.app.theme, self.podium.few_colours)
 
     @property
     def glyphs(self) -> Glyphs:

@@ -1,0 +1,1 @@
+"""A tour of the cockpit: every screen as pictures, drawn by `make tour`."""
