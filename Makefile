@@ -10,7 +10,7 @@ TESTS ?= tests
 # One process more than there are cores, eight at most: it uses the time in which tests wait.
 WORKERS ?= $(shell python3 -c 'import os; print(min(8, 1 + (os.cpu_count() or 1)))')
 
-.PHONY: demo test soak bench lint types check wheel release setup clean
+.PHONY: demo test soak bench tour lint types check wheel release setup clean
 
 setup: $(VENV)/.ready
 
@@ -75,6 +75,10 @@ $(PEERS)/.ready: benchmarks/peers.txt
 
 bench: setup $(PEERS)/.ready
 	PODIUM_BENCH_PEERS=$(PEERS) $(PY) -m benchmarks $(ARGS)
+
+# Pictures of every screen, in docs/tour/, and the page about them; ARGS="runs models" draws only these anew.
+tour: setup
+	$(PY) -m tests.tour $(ARGS)
 
 wheel: setup
 	rm -rf build dist
