@@ -19,7 +19,7 @@ from cockpit import FLOOR, SMALLEST, appeared, leave
 from podium.core.infra.saved import Saved
 from podium.core.infra.terraform.plan_json import read
 
-from tests.screens.test_infra import changes
+from tests.screens.machines.test_infra import changes
 from tests.tui.seed import seed
 from tests.tui.terminal import Terminal
 

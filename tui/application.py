@@ -39,7 +39,7 @@ from .ringing import sequences
 from .screens import BY_NAME, FIRST, MAIN
 from .store import Store
 from .terminal import clipboard_sequence, over_ssh, plain_glyphs
-from .theme import Themes, theme_name
+from .themes.theme import Themes, theme_name
 from .typing.keyed_app import KeyedApp
 from .widgets.footer import Footer
 

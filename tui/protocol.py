@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .projects.session import Session
     from .queries import Query
     from .store import Store
-    from .theme import Themes
+    from .themes.theme import Themes
     from .typing.typed_ahead import TypedAhead
 
 

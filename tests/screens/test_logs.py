@@ -359,5 +359,19 @@ def test_a_bar_is_one_line_by_which_one_moves_in_one_step(cockpit: SeededCockpit
         view.clear()
         view.search("bar 7/60")
         await until(pilot, lambda: "bar 7/60" in text(pilot.app), "what was found is shown, written over or not")
+        await until(pilot, lambda: "hit 1 of 1" in text(pilot.app), "and counted")
+        view.search("bar")
+        await until(pilot, lambda: "hit 1 of 1" in text(pilot.app) and "bar 60/60" in text(pilot.app), "one bar")
+        view.search("r")  # 103 lines before the bar, and one of it
+        await until(pilot, lambda: "of 104" in text(pilot.app), "lines that are seen")
+        view.move("top")
+        view.search("r")
+        await until(pilot, lambda: "hit 1 of 104" in text(pilot.app), "from the top")
+        view.search_step(-1)
+        await until(
+            pilot, lambda: "hit 104 of 104" in text(pilot.app) and "bar 60/60" in text(pilot.app), "round the end"
+        )
+        view.search_step(1)
+        await until(pilot, lambda: "hit 1 of 104" in text(pilot.app), "and on")
 
     drive(make_app(cockpit, screen="runs"), at_log(script))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 from podium.tui.widgets.logs.cursor import LogCursor
-from podium.tui.widgets.logs.folding import back, forth, laid_down, laid_up
+from podium.tui.widgets.logs.folding import back, forth, laid_down, laid_up, seen
 
 
 @given(st.integers(1, 30), st.sets(st.integers(0, 29)), st.integers(0, 29), st.integers(0, 40))
@@ -35,3 +35,33 @@ def test_a_log_of_any_length_is_gone_through_at_once() -> None:
     for how, row in (("bottom", total - 1), ("top", 0)):
         cursor.move(how, 10, total, {7})
         assert cursor.row == row
+
+
+def test_of_the_states_of_a_bar_the_last_counts() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def hidden(first: int, last: int) -> range:
+        asked.append((first, last))
+        return range(10, 20)  # rows 10 to 20 are a bar
+
+    assert seen((1, *range(10, 21), 40), hidden) == (1, 20, 40)
+    assert asked == [(10, 20)]
+
+
+def test_what_is_far_from_all_others_is_not_read_again() -> None:
+    def never(first: int, last: int) -> range:
+        raise AssertionError((first, last))
+
+    assert seen(range(0, 10**6, 100), never) == tuple(range(0, 10**6, 100))
+    assert seen((), never) == ()
+
+
+def test_many_are_read_a_piece_at_a_time_and_one_is_always_left() -> None:
+    asked: list[int] = []
+
+    def hidden(first: int, last: int) -> range:
+        asked.append(last + 1 - first)
+        return range(first, last + 1)
+
+    assert len(seen(range(10_000), hidden)) == len(asked) == 3
+    assert max(asked) <= 4_096

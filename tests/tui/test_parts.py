@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from podium.core.domain.runs import Step, StepState
 from podium.core.errors import PodiumError
-from podium.tui.colours import COLOURS, CONTRAST, contrasts
 from podium.tui.glyphs import Glyphs
 from podium.tui.pool import SLOW, Job, Pool
 from podium.tui.store import Store
 from podium.tui.terminal import check, clipboard_sequence, plain_glyphs
+from podium.tui.themes.colours import COLOURS, CONTRAST, contrasts
 from podium.tui.widgets.graph import arrange, outcome
 from podium.tui.widgets.log_reader import Filter, Reader, search
 from podium.tui.widgets.log_text import readable

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from podium.core.errors import ConfigError, UsageError
 from podium.tui.app import check_choices
-from podium.tui.colours import COLOURS, contrasts
 from podium.tui.personal.themes import OwnThemes, load, parse
-from podium.tui.theme import Themes, theme_name
+from podium.tui.themes.colours import COLOURS, contrasts
+from podium.tui.themes.theme import Themes, theme_name
 from textual.pilot import Pilot
 
 from tests.tui.driving import drive, make_app, settled, text, until

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.domain.frozen import Frozen
 from ...core.errors import ConfigError, Problem
-from ..colours import COLOURS, DARK, GROUNDS, TEXTS, Colours, contrast
+from ..themes.colours import COLOURS, DARK, GROUNDS, TEXTS, Colours, contrast
 from .settings import nearest, pairs_of, parse_yaml, place, problem_at, read_yaml
 
 if TYPE_CHECKING:

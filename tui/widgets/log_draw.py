@@ -14,7 +14,7 @@ from ...core.cockpit import LogLine
 from ...core.domain.frozen import Frozen
 from ...core.domain.text import one_line
 from ..glyphs import Glyphs
-from ..theme import Palette
+from ..themes.theme import Palette
 from .log_reader import Window
 from .log_text import highlight, readable
 from .pane import fit

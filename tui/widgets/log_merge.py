@@ -14,6 +14,7 @@ from threading import Event
 from ...core.cockpit import Entry, Merged
 from ...core.domain.frozen import Frozen
 from .log_reader import MARGIN, MAX_MATCHES, Filtering, Reading, Window, as_wanted, hidden_rows
+from .logs.folding import seen
 from .logs.match import MAX_HITS, Chooser, Hits, Match, Wanted
 
 _AT_ONCE = 4_096  # lines that are looked at between two looks at whether it was stopped
@@ -71,7 +72,12 @@ class MergedReader(Reading):
     def hits(self, match: Match, stop: Event) -> Hits:
         lines = self._merged.entries
         found = list(islice(_chosen(lines, range(len(lines)), Wanted(match), stop), MAX_HITS + 1))
-        return Hits(tuple(found[:MAX_HITS]), len(found) > MAX_HITS)
+
+        def hidden(first: int, last: int) -> frozenset[int]:
+            part = lines[first : last + 1]
+            return hidden_rows(first, tuple(each[2] for each in part), tuple(each[1] for each in part))
+
+        return Hits(seen(found[:MAX_HITS], hidden), len(found) > MAX_HITS)
 
     def since(self, at: float) -> int:
         lines = self._merged.entries

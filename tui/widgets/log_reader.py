@@ -11,6 +11,7 @@ from threading import Event
 
 from ...core.cockpit import LogFile, LogLine, written_over
 from ...core.domain.frozen import Frozen
+from .logs.folding import seen
 from .logs.match import MAX_HITS, Chooser, Hits, Match, Wanted
 
 MARGIN = 200  # lines read beyond either end of what is asked for, so that a scrolled line is there before the next read
@@ -87,7 +88,7 @@ class Reading(ABC):
 
     @abstractmethod
     def hits(self, match: Match, stop: Event) -> Hits:
-        """All lines that match, as far as they are counted."""
+        """All lines that match, as far as they are counted; of the states of a bar the last."""
 
     @abstractmethod
     def since(self, at: float) -> int:
@@ -152,10 +153,13 @@ class Reader(Reading):
     def hits(self, match: Match, stop: Event) -> Hits:
         if not self.path.exists():
             return Hits()
-        found = LogFile(self.path).hits(
-            match.text, most=MAX_HITS, regex=match.regex, ignore_case=match.ignore_case, stop=stop
-        )
-        return Hits(tuple(found), len(found) >= MAX_HITS)
+        file = LogFile(self.path)
+        found = file.hits(match.text, most=MAX_HITS, regex=match.regex, ignore_case=match.ignore_case, stop=stop)
+
+        def hidden(first: int, last: int) -> frozenset[int]:
+            return frozenset() if stop.is_set() else hidden_rows(first, tuple(file.lines(first, last + 1 - first)))
+
+        return Hits(seen(found, hidden), len(found) >= MAX_HITS)
 
     def since(self, at: float) -> int:
         return LogFile(self.path).line_since(at) if self.path.exists() else 0

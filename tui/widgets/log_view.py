@@ -6,7 +6,7 @@ it grew its end is read.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +85,7 @@ class LogView(Pane):
         self.cursor = LogCursor()
         self._hits: Hits | None = None
         self._hits_of = 0
+        self._counting = False
         self._hit: int | None = None
         self._hit_pending = False
         self._rows: list[list[Segment]] | None = None
@@ -354,7 +355,20 @@ class LogView(Pane):
         here = self._hit if self._hit is not None else self._top
         if self._filter is None and self._hits_of != self._total:
             self._count()
-        self._search(here + direction, backwards=direction < 0)
+        known = self._known_hit(here, direction)
+        if known is None:
+            self._search(here + direction, backwards=direction < 0)
+        else:
+            self._go_to_hit(known)
+
+    def _known_hit(self, here: int, direction: int) -> int | None:
+        """Returns the hit after one, or before it, where all of them are counted; None where they have to be looked
+        for."""
+        hits = self._hits
+        if hits is None or not hits.numbers or hits.more or self._counting or self._filter is not None:
+            return None
+        after = bisect_right(hits.numbers, here) % len(hits.numbers)
+        return hits.numbers[after if direction > 0 else bisect_left(hits.numbers, here) - 1]
 
     def _search(self, start: int, *, backwards: bool) -> None:
         reader, text, generation, match = self._reader, self._pattern, self._generation, self.match
@@ -378,6 +392,7 @@ class LogView(Pane):
             return
         self.podium.pool.cancel("log-hits")
         self._hits_of = self._total
+        self._counting = True
 
         def done(hits: Hits | None, error: BaseException | None) -> None:
             if error is None and hits is not None:
@@ -389,6 +404,9 @@ class LogView(Pane):
         message.stop()
         if message.generation == self._generation and message.match == self.match:
             self._hits = message.hits
+            self._counting = False
+            if self._hit is not None:
+                self._go_to_hit(self._hit)
             self.redraw()
 
     def on_log_view_found(self, message: Found) -> None:
@@ -398,7 +416,13 @@ class LogView(Pane):
         if message.number is None:
             self.podium.say(message.problem or f"no line has {message.text!r}", "warn")
             return
-        self._hit = message.number
+        self._go_to_hit(message.number)
+
+    def _go_to_hit(self, number: int) -> None:
+        """Shows a hit; for a state of a bar that another hit has written over, that one."""
+        numbers = self._hits.numbers if self._hits is not None and self._filter is None else ()
+        place = bisect_left(numbers, number)
+        self._hit = numbers[place] if place < len(numbers) else number
         self._hit_pending = True
         self._jump()
 

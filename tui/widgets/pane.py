@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from ...core.domain.text import one_line
 from ..glyphs import Glyphs
-from ..theme import Palette
+from ..themes.theme import Palette
 
 if TYPE_CHECKING:
     from ..protocol import CockpitApp

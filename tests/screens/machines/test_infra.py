@@ -49,7 +49,7 @@ def seed_infra(cockpit: SeededCockpit, number: int = 12) -> None:
     now = time.time()
     digest = "5ab1a62970c4" + "0" * 52
     plan = InfraPlan(
-        "serving", "Terraform 1.11.4", digest, now, now + 86_400 * 365, 7, "anna", tuple(changes(number)),
+        "serving", "Terraform 1.11.4", digest, now, now + 86_400 * 3650, 7, "anna", tuple(changes(number)),
         (Drift("aws_eip.front", "aws_eip", attributes=(AttributeChange("tags.owner", "anna", "bert"),)),),
         (OutputChange("host", "(none)", "(known after apply)"),), ("Deprecated attribute (main.tf:3)",), "/x",
         workspace="blue",

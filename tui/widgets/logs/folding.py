@@ -3,11 +3,13 @@ scrolling and drawing pass them by."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeVar
 
 Hidden = Collection[int]
 T = TypeVar("T")
+_NEAR = 8  # rows between two states of a bar, of which several may be drawn below each other
+_AT_ONCE = 4_096
 
 
 def back(hidden: Hidden, row: int, count: int) -> int:
@@ -59,3 +61,25 @@ def laid_up(hidden: Hidden, total: int, height: int, draw: Callable[[int], list[
         parts = [] if row in hidden else draw(row)
         drawn[:0], places[:0] = parts, [row] * len(parts)
     return drawn[-height:], places[-height:]
+
+
+def seen(hits: Sequence[int], hidden: Callable[[int, int], Hidden]) -> tuple[int, ...]:
+    """Returns the hits without those that a later one wrote over, as the states of a progress bar do; the last one that
+    has the text stands for all of them. `hidden` returns the rows, from one to another, that later ones of these wrote
+    over; it is asked for what is near each other alone."""
+    kept: list[int] = []
+    for group in _groups(hits):
+        gone = hidden(group[0], group[-1]) if len(group) > 1 else ()
+        kept += [hit for hit in group if hit not in gone] or group[-1:]
+    return tuple(kept)
+
+
+def _groups(hits: Sequence[int]) -> Iterator[list[int]]:
+    group: list[int] = []
+    for hit in hits:
+        if group and (hit - group[-1] > _NEAR or hit - group[0] >= _AT_ONCE):
+            yield group
+            group = []
+        group.append(hit)
+    if group:
+        yield group

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..core.domain.frozen import Frozen
+from ...core.domain.frozen import Frozen
 
 DARK, LIGHT, CONTRAST = "dark", "light", "contrast"
 TEXTS = ("text", "muted", "faint", "ok", "bad", "warn", "run", "wait", "accent", "protected")

@@ -9,8 +9,8 @@ from dataclasses import replace
 from rich.style import Style
 from textual.theme import Theme
 
+from ..personal.themes import OwnTheme
 from .colours import COLOURS, DARK, LIGHT, SIXTEEN, TEXTS, Colours
-from .personal.themes import OwnTheme
 
 _PREFIX = "podium-"  # Textual has themes of its own, and a person may call one of theirs as it does
 

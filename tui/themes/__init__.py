@@ -1,0 +1,1 @@
+"""Colours by role, and the themes that are made of them."""
