@@ -420,7 +420,7 @@ class PodiumApp(KeyedApp):
             else:
                 store.fail(query.key, as_podium_error(error))
 
-        self.pool.submit(query.key, lambda _job: query.read(cockpit), done, lane=query.lane)
+        self.pool.submit(query.key, lambda _job: query.answer(cockpit), done, lane=query.lane)
 
     def _ask(self, *, force: bool = False) -> None:
         screen = self.podium_screen

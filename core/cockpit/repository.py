@@ -75,7 +75,8 @@ class ProjectRepository:
         return commit_page(self._opened.config.git.host, sha)
 
     def _open(self) -> Repository:
-        from ..scm.repository import Repository
+        # Not the module itself: another thread may be importing the package, which begins with it.
+        from ..scm import Repository
 
         if self._repository is None or not self._repository.git_dir.is_dir():
             self._repository = Repository.open(self._opened.home)

@@ -13,6 +13,7 @@ from podium.core.journal import Journal, audit
 from podium.tui.application import PodiumApp
 
 from tests.screens.machines import test_infra
+from tests.screens.machines.test_board import BOARD
 from tests.screens.machines.test_cluster import CLUSTER, MACHINE
 from tests.screens.running.test_matrix_and_pair import RUN, trained
 from tests.screens.test_curves import Logged, kept
@@ -55,6 +56,12 @@ def _cluster(home: Path) -> Made:
     cockpit = seed(home)
     cockpit.runs.machine = lambda: MACHINE  # type: ignore[method-assign]
     cockpit.runs.cluster = lambda: CLUSTER  # type: ignore[method-assign, assignment, attr-defined]
+    return cockpit, ()
+
+
+def _board(home: Path) -> Made:
+    cockpit = seed(home)
+    cockpit.board.list = lambda: BOARD  # type: ignore[method-assign]
     return cockpit, ()
 
 
@@ -126,6 +133,7 @@ STOPS: tuple[Stop, ...] = (
     Stop("monitors", "monitors", "input-drift", "What is measured of what serves, and the alerts.", ("enter",), make=_with(seed_monitors)),
     Stop("infra", "infra", "serving", "The plan that waits, the worst first, and who has to agree.", ("j",), make=_infra),
     Stop("cluster", "cluster", "10.0.0.6", "What steps of all projects have of this machine and of a Ray cluster, and what waits.", make=_cluster),
+    Stop("board", "board", "not as they should be", "Whether each thing is as declared, well, and not used beyond what it has (`O`).", ("O",), "overview", _board),
     Stop("projects", "projects", "prices", "Several projects in one look (`,`).", (",",), "overview", _projects),
     Stop("agent", "agent", "nightly", "The agent's troubles, the schedules with their next time, the audit (`a`).", ("a",), "overview", _agent),
     Stop("matrix", "matrix", "Cells of train", "The cells of a matrix with what training logged (`m` on Runs).", ("m",), "runs", _trained, RUN),
