@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from podium.core.alerts.asked import acknowledge, silence, unsilence
 from podium.core.alerts.evaluate import SEEN, evaluate
+from podium.core.alerts.sinks import Notice
 from podium.core.alerts.standing import statuses
+from podium.core.alerts.telling import change_of
 from podium.core.domain.monitoring import AlertState
 from podium.core.errors import NotFound, Refused, UsageError
 from podium.core.journal import Journal
@@ -213,3 +217,27 @@ def test_a_silence_is_as_long_as_was_said_where_the_clock_was_put_back(home: Pat
     assert journal.silences.correct(now) == 1 and journal.silences.correct(now) == 0
     assert [each.until - now for each in journal.silences.active(now)] == [pytest.approx(600.0)]
     assert not journal.silences.active(now + 601.0)
+
+
+def test_what_was_kept_before_values_were_told_in_their_unit(tmp_path: Path) -> None:
+    """An alert that fires while Podium is replaced by this version, and a message that waits."""
+    config = project(tmp_path / "shop")
+    with Journal.open(config.state / "journal.db") as journal:
+        evaluate(config, journal, NOW)
+        journal.measurements.add(measured(0.25, 1))
+        (event,) = evaluate(config, journal, NOW + 1)
+        standing = asdict(journal.alert_states.all()["errors-high"])
+        for name in ("shown", "limit"):
+            del standing["status"][name]
+        del standing["values"]["shown"]
+        with journal.transaction():
+            journal._database.run("UPDATE alert_states SET body = ?", (json.dumps(standing),))
+            journal._database.run("UPDATE alerts SET body = '{}'")
+        kept = journal.alert_states.all()["errors-high"]
+        assert (kept.status.shown, kept.values["shown"], journal.alerts.get(event.id).shown) == ("0.25", "0.25", "0.25")
+        assert evaluate(config, journal, NOW + 2) == []
+        journal.measurements.add(measured(0.3, 3))
+        evaluate(config, journal, NOW + 3)
+        assert journal.alert_states.all()["errors-high"].status.shown == "30.0 %"
+    change = {name: each for name, each in change_of(event).items() if name not in ("shown", "limit")}
+    assert "errors-high firing, 0.25 (above 10 %), warning" in Notice(tmp_path, "k", {"changes": [change]}).text
