@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -81,9 +80,7 @@ def full_disk(state: Path) -> str:
 
 def removed(project: Project, journal: Journal) -> dict[str, int]:
     """Returns, by environment, how many replicas the journal has of those that podium.yaml has no more."""
-    return dict(
-        Counter(each.environment for each in journal.replicas.all() if each.environment not in project.environments)
-    )
+    return {name: number for name, number in journal.replicas.counts().items() if name not in project.environments}
 
 
 def snapshots(project: Project, journal: Journal) -> list[EngineSnapshot]:

@@ -59,6 +59,17 @@ class Replicas:
             for row in self._database.all(f"SELECT {_COLUMNS} FROM replicas ORDER BY environment, id")  # noqa: S608
         ]
 
+    def ports(self) -> set[int]:
+        """Returns the ports of all replicas: cheap, however many there are."""
+        return {int(port) for (port,) in self._database.all("SELECT DISTINCT port FROM replicas")}
+
+    def counts(self) -> dict[str, int]:
+        """Returns environment -> how many replicas it has, of those that have any; as cheap."""
+        rows = self._database.all(
+            "SELECT environment, count(*) FROM replicas GROUP BY environment ORDER BY environment"
+        )
+        return {environment: int(number) for environment, number in rows}
+
     def _shown(self, replica: Replica) -> Replica:
         """A copy's rows name no process and no container: those are the original's."""
         if self._database.borrowed is None:

@@ -231,6 +231,11 @@ def test_replicas(journal: Journal) -> None:
     journal.replicas.put(dataclasses.replace(one, environment="staging"))
     assert [found.state for found in journal.replicas.of("production")] == [ReplicaState.READY]
     assert len(journal.replicas.all()) == 2
+    assert journal.replicas.counts() == {"production": 1, "staging": 1}
+    assert journal.replicas.ports() == {one.port}
+    journal.replicas.put(dataclasses.replace(one, id="a2", port=one.port + 1))
+    assert journal.replicas.ports() == {one.port, one.port + 1}
+    journal.replicas.remove("production", "a2")
     journal.replicas.remove("production", "a1")
     assert journal.replicas.of("production") == []
 

@@ -27,7 +27,7 @@ def model_of(project: Project, journal: Journal, environment: str) -> str:
 
 def models(project: Project, journal: Journal) -> tuple[str, ...]:
     """Returns the models that podium.yaml names and those that replicas are of all the same, each once."""
-    running = (journal.ledger.last_model(name) for name in {row.environment for row in journal.replicas.all()})
+    running = (journal.ledger.last_model(name) for name in journal.replicas.counts())
     return tuple(dict.fromkeys((*project.models, *(model for model in running if model))))
 
 

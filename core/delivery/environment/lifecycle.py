@@ -64,9 +64,7 @@ class Lifecycle:
         images = self.ensure_signed(replica.version)
         if replica.restarts and not noted(replica):
             runtime.driver.stop_lost(runtime.marker(replica.id))
-        taken = {r.port for r in runtime.journal.replicas.all()} | {
-            e.port for e in runtime.project.environments.values()
-        }
+        taken = runtime.journal.replicas.ports() | {e.port for e in runtime.project.environments.values()}
         port = runtime.driver.port(replica.port, taken)
         row = replace(
             replica,

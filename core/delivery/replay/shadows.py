@@ -54,9 +54,11 @@ class Shadows:
     def start(self, side: str, version: int, digest: str) -> Replica:
         """Starts one side's replica and returns without waiting for its health."""
         runtime = self._runtime
-        taken = {row.port for row in [*runtime.journal.replicas.all(), *self._running]} | {
-            each.port for each in runtime.project.environments.values()
-        }
+        taken = (
+            runtime.journal.replicas.ports()
+            | {row.port for row in self._running}
+            | {each.port for each in runtime.project.environments.values()}
+        )
         port = runtime.driver.port(0, taken)
         row = Replica(
             _id(runtime, side),
