@@ -46,6 +46,14 @@ def mood() -> str:
         return ""
 
 
+def illness() -> str:
+    """Why it is ill, by a file of the tests. On a disk that fails it is not: a real replica's health is not on a disk."""
+    try:
+        return (known.model / "ill").read_text() or "ill"
+    except OSError:
+        return ""
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # an answer is one write, as a real server's is
@@ -73,10 +81,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         while mood() == "silent":
             time.sleep(0.05)
-        ill = known.model / "ill"
-        loaded = time.monotonic() - born >= behaviour.get("start", 0) and not ill.exists()
+        why = illness()
+        loaded = time.monotonic() - born >= behaviour.get("start", 0) and not why
         if self.path == "/ping":
-            self.answer(200 if loaded else 503, {"message": ill.read_text()} if ill.exists() else {})
+            self.answer(200 if loaded else 503, {"message": why} if why else {})
         elif self.path == "/version":
             self.answer(200, {"version": known.version, "pid": os.getpid()})
         else:
