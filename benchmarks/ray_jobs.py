@@ -7,6 +7,7 @@ that sleep, beside the same jobs submitted by a bare loop over the Jobs API: how
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ def main() -> int:
     options.add_argument("--seconds", type=float, default=10.0)
     options.add_argument("--rounds", type=int, default=5)
     chosen = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the cluster ends with us
     cells, seconds, rounds = (4, 1.0, 1) if chosen.quick else (chosen.cells, chosen.seconds, chosen.rounds)
     report = Report()
     program = ray.program()
