@@ -1,4 +1,4 @@
-"""Files: what a run has logged to MLflow, and the text of the one under the cursor."""
+"""Files: what a run has logged to MLflow, and the text or the picture of the one under the cursor."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..tui.context import Context
 from ..tui.pool import SLOW
 from ..tui.queries import Query
 from ..tui.widgets.pane import Cell
+from ..tui.widgets.picture import picture_lines
 from ..tui.widgets.table import Column, Table
 from ..tui.widgets.text_pane import Line, TextPane
 from .base import PodiumScreen
@@ -82,7 +83,17 @@ class ArtifactsScreen(PodiumScreen):
         pane.title(file.path)
         read = self.store.get(self._key(file))
         pane.set_notice(*self.notice_for(read, (("The file is empty.", "muted"),)))
-        pane.set_lines(_lines(read.value) if read.value is not None else ())
+        pane.set_lines(self._lines(read.value, pane) if read.value is not None else ())
+
+    def _lines(self, read: ArtifactText, pane: TextPane) -> list[Line]:
+        """Returns the text of a file, or what is to be seen on it, where the terminal has signs and colours for it."""
+        if read.picture is None:
+            return _text(read)
+        size = f"{read.picture.width}×{read.picture.height} pixels"
+        if self.podium.few_colours or self.glyphs.plain or not self.glyphs.blocks.strip():
+            return [((f"An image of {size}, which this terminal cannot show.", "muted"),)]
+        drawn = picture_lines(read.picture, pane.size.width - 3, pane.size.height - 1)
+        return [((size if drawn else f"An image of {size}; here is no room for it.", "muted"),), *drawn]
 
     def context(self) -> Context:
         return self.make_context() if self.ready else Context(screen="files")
@@ -128,7 +139,7 @@ def _size(file: Artifact) -> str:
     return "" if file.size is None else fmt.size(file.size)
 
 
-def _lines(read: ArtifactText) -> list[Line]:
+def _text(read: ArtifactText) -> list[Line]:
     if read.binary:
         size = "" if read.size is None else f" of {fmt.size(read.size)}"
         return [((f"This file{size} is no text.", "muted"),)]

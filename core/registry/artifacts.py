@@ -11,7 +11,7 @@ from ..beneath import Directory
 from ..domain.curves import Artifact, ArtifactText
 from ..domain.project import Mlflow
 from ..errors import NotFound, Refused
-from . import files
+from . import files, pictures
 from .http import artifact_path
 from .store import TrackedRun
 from .training import server
@@ -33,8 +33,16 @@ def listed(mlflow: Mlflow, state: Path, run: TrackedRun) -> list[Artifact]:
 
 
 def text(mlflow: Mlflow, state: Path, run: TrackedRun, path: str) -> ArtifactText:
-    """Returns the beginning of a file as text; of one that is no text only its size. Raises NotFound if it is gone."""
+    """Returns the beginning of a file as text; of one that is no text only its size, and what is to be seen if it is an
+    image. Raises NotFound if it is gone."""
     name = files.safe_relative(path).as_posix()
+    if pictures.named_so(name):
+        found, size = _beginning(mlflow, state, run, name, pictures.MOST_BYTES)
+        whole = len(found) <= pictures.MOST_BYTES
+        seen = pictures.picture(found) if whole else None
+        if seen is not None:
+            return ArtifactText(name, "", len(found), binary=True, picture=seen)
+        return _as_text(name, found, size if size is not None or not whole else len(found))
     return _as_text(name, *_beginning(mlflow, state, run, name, MOST_BYTES))
 
 

@@ -36,7 +36,8 @@ class Palette:
         }
 
     def __getitem__(self, role: str) -> Style:
-        return self._styles[role]
+        """Returns the style of a role; `#rrggbb on #rrggbb` is a part of a picture."""
+        return Style.parse(role) if role.startswith("#") else self._styles[role]
 
 
 class Themes:

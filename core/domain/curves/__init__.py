@@ -39,6 +39,28 @@ class Artifact(Frozen):
     """Bytes; None where nobody said."""
 
 
+class Sample(Frozen):
+    """A picture made small: `pixels` are its rows from the top, three bytes (red, green, blue) a pixel."""
+
+    width: int
+    height: int
+    pixels: bytes
+
+
+class Picture(Frozen):
+    """An image that a run has logged."""
+
+    width: int
+    height: int
+    """In pixels, as it was logged."""
+    samples: tuple[Sample, ...]
+    """The small ones first."""
+
+    def fitting(self, width: int, height: int) -> Sample | None:
+        """Returns the largest sample that has at most so many pixels in each direction; None if all have more."""
+        return next((each for each in reversed(self.samples) if each.width <= width and each.height <= height), None)
+
+
 class ArtifactText(Frozen):
     """The beginning of a file."""
 
@@ -50,3 +72,5 @@ class ArtifactText(Frozen):
     """There is more than is shown."""
     binary: bool = False
     """It is no text."""
+    picture: Picture | None = None
+    """It is an image, and this is to be seen on it."""
