@@ -11,9 +11,10 @@ from ..domain.comparisons import Change, ComparedCell, ComparedRow, Comparison, 
 from ..domain.frozen import Frozen
 from ..domain.metrics import MINIMIZE
 from ..domain.models import CHAMPION
-from ..domain.verdicts import CheckResult, GateReport
+from ..domain.verdicts import CheckResult, Flips, GateReport
 from . import goals
 
+_NAMED = 20  # flipped rows that are named
 _NOISE = ("mlflow.", "podium.")
 
 
@@ -47,6 +48,7 @@ def compare(known: Sequence[Known], looked_at: Mapping[str, str] | None = None) 
     rows = (
         _last_words(ordered),
         *_gate_rows(ordered, goals_of),
+        *_flip_rows(ordered),
         *_metric_rows(ordered, goals_of),
         *_tables(Kind.PARAM, [each.params for each in ordered]),
         *_in_order([each.contents for each in ordered]),
@@ -187,6 +189,46 @@ def _gate_row(
     cells += [_beside(name, goal, table.get(key), cells[0], number) for table in found[1:]]
     kind = Kind.SLICE if part else Kind.GATE
     return ComparedRow(kind, name, tuple(cells), _differ(cells), goal, gate, part, is_chosen)
+
+
+def _flip_rows(known: Sequence[Known]) -> list[ComparedRow]:
+    """Returns for each gate on how many rows, and which, a subject is right where the baseline is wrong, and the other
+    way round."""
+    base = known[0].subject
+    number = base.version.version if base.version is not None else None
+    found = [_flips(each.reports, number) for each in known[1:]]
+    gates = sorted({gate for table in found for gate in table})
+    return [
+        ComparedRow(
+            Kind.GATE,
+            "flipped rows",
+            (ComparedCell(), *(_flipped(table.get(gate), base.label) for table in found)),
+            differs=True,
+            of=gate,
+        )
+        for gate in gates
+    ]
+
+
+def _flips(reports: Sequence[GateReport], number: int | None) -> dict[str, Flips]:
+    """Returns what the newest report of each gate says, where it compares with that version."""
+    newest = {each.gate: each for each in reversed(reports)}
+    return {
+        gate: each.flips
+        for gate, each in newest.items()
+        if each.flips is not None and number is not None and each.champion == number
+    }
+
+
+def _flipped(found: Flips | None, base: str) -> ComparedCell:
+    if found is None:
+        return ComparedCell(change=Change.SAME)
+    named = "; ".join(
+        f"row {each.row} ({each.truth}): {each.after}, {base} {each.before}" for each in found.rows[:_NAMED]
+    )
+    more = found.better + found.worse - min(_NAMED, len(found.rows))
+    words = f"{named}{f'; and {more:,} more' if more else ''}" if named else ""
+    return ComparedCell(f"{found.worse:,} worse, {found.better:,} better", Change.OTHER, words=words)
 
 
 def _own(each: _Measured) -> ComparedCell:

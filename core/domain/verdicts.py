@@ -73,6 +73,27 @@ class CalibrationBin(Frozen):
     rows: int
 
 
+class FlippedRow(Frozen):
+    """A row that one of two models answered rightly, and the other one not."""
+
+    row: int
+    """Its place among the gate's rows, from 1."""
+    truth: str
+    before: str
+    """What the champion answered."""
+    after: str
+    """What the candidate answered."""
+
+
+class Flips(Frozen):
+    """The rows on which a candidate is right where the champion was wrong, and the other way round."""
+
+    better: int
+    worse: int
+    rows: tuple[FlippedRow, ...]
+    """Some of them, those that are worse first."""
+
+
 class GateReport(Frozen):
     """The report of a gate about one candidate version."""
 
@@ -94,6 +115,8 @@ class GateReport(Frozen):
     """Of a classifier whose answers have probabilities, by rising probability."""
     data_digest: str = ""
     """`sha256:…` of the file with the rows, or of all files of a directory; empty in reports of earlier versions."""
+    flips: Flips | None = None
+    """Of a classifier that was compared with the champion; None in reports of earlier versions."""
 
 
 # A ledger row's message says by its beginning how a canary was taken back; rows of earlier versions are read by it too.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..domain.verdicts import CalibrationBin, CheckResult, Confusion, GateReport, Verdict
+from ..domain.verdicts import CalibrationBin, CheckResult, Confusion, FlippedRow, Flips, GateReport, Verdict
 from . import telling
 from .sqlite.database import Database, Row
 from .sqlite.rows import names_damage
@@ -25,6 +25,9 @@ def _report(row: Row) -> GateReport:
     if content.get("confusion"):
         names, counts = content["confusion"]["classes"], content["confusion"]["counts"]
         content["confusion"] = Confusion(tuple(names), tuple(map(tuple, counts)))
+    if content.get("flips"):
+        found = content["flips"]
+        content["flips"] = Flips(found["better"], found["worse"], tuple(FlippedRow(**each) for each in found["rows"]))
     content["calibration"] = tuple(CalibrationBin(**each) for each in content.get("calibration", ()))
     content["checks"] = tuple(CheckResult(**check) for check in content["checks"])
     return GateReport(**content)

@@ -18,7 +18,7 @@ from ..domain.metrics import is_function
 from ..domain.models import Version
 from ..domain.project import Check, Gate, Project
 from ..domain.text.format import count
-from ..domain.verdicts import CheckResult, GateReport, Verdict, worst
+from ..domain.verdicts import CheckResult, Flips, GateReport, Verdict, worst
 from ..logs.masking import masked_fields
 from ..registry import files
 from . import pictures
@@ -224,7 +224,17 @@ def _report(
         confusion=_drawn(bench, pictures.confusion, None),
         calibration=_drawn(bench, pictures.calibration, ()),
         data_digest=_digest(bench) if bench else "",
+        flips=_flips(bench) if bench else None,
     )
+
+
+def _flips(bench: CheckInputs) -> Flips | None:
+    """Returns on which rows candidate and champion part; None where they cannot be compared row by row."""
+    if bench.champion is None:
+        return None
+    with suppress(Unmeasurable):
+        return pictures.flips(bench.candidate.answers(), bench.champion.answers())
+    return None
 
 
 def _digest(bench: CheckInputs) -> str:

@@ -12,6 +12,7 @@ from ...core.domain.verdicts import (
     CalibrationBin,
     CheckResult,
     Confusion,
+    Flips,
     GateReport,
     VersionVerdict,
     quarantine_of,
@@ -23,6 +24,7 @@ from ...tui.widgets.text_pane import Line
 _MAX_REPORTS = 3
 _LONGEST_CLASS = 14  # cells, of a class
 _BAR = 20  # cells of a bar
+_MOST_FLIPS = 40  # flipped rows that are listed
 _NEAR = 0.05  # how far a share may be off what was predicted
 _LONGEST_NAME = 48  # cells, of a metric or a parameter
 
@@ -163,6 +165,8 @@ def report_lines(report: GateReport, now: float, glyphs: Glyphs) -> list[Line]:
         lines += confusion_lines(report.confusion, glyphs)
     if report.calibration:
         lines += calibration_lines(report.calibration, glyphs)
+    if report.flips is not None:
+        lines += flip_lines(report.flips, report.champion, glyphs)
     return lines
 
 
@@ -184,6 +188,29 @@ def confusion_lines(found: Confusion, glyphs: Glyphs) -> list[Line]:
             spans += [(f"{count:>{width},} ", ""), (f"{shade * 2} ", role)]
         lines.append(tuple(spans))
     return lines
+
+
+def flip_lines(found: Flips, champion: int | None, glyphs: Glyphs) -> list[Line]:
+    """Returns how many rows are answered better and worse than by the champion, and some of them by name."""
+    than = f"v{champion}" if champion is not None else "the champion"
+    lines: list[Line] = [
+        (
+            (f"  against {than} ", "muted"),
+            (f"{glyphs['down']} {fmt.count(found.worse, 'row')} worse", "bad" if found.worse else "muted"),
+            ("  ", ""),
+            (f"{glyphs['up']} {fmt.count(found.better, 'row')} better", "ok" if found.better else "muted"),
+        )
+    ]
+    for each in found.rows[:_MOST_FLIPS]:
+        worse = each.before == each.truth
+        lines.append(
+            (
+                (f"  {glyphs['down' if worse else 'up']} row {each.row:<8,} ", "bad" if worse else "ok"),
+                (f"is {each.truth}, answered {each.after}, {than} {each.before}", ""),
+            )
+        )
+    left = found.better + found.worse - min(_MOST_FLIPS, len(found.rows))
+    return [*lines, ((f"  and {left:,} more", "faint"),)] if left else lines
 
 
 def calibration_lines(bins: Sequence[CalibrationBin], glyphs: Glyphs) -> list[Line]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from podium.core.comparison.rows import Known, compare
 from podium.core.config import load
 from podium.core.domain.comparisons import Change, ComparedRow, Comparison, Kind, Subject
 from podium.core.domain.models import Version
-from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
+from podium.core.domain.verdicts import CheckResult, FlippedRow, Flips, GateReport, Verdict
 from podium.core.registry.files import directory
 
 
@@ -98,6 +99,20 @@ def test_only_the_newest_report_of_a_gate_counts_and_a_comparison_before_a_limit
     known = [Known(subject(3, "champion")), Known(subject(4), reports=(newest, report(4, 3, rmse=7.0, at=1.0)))]
     cells = row(compare(known), Kind.GATE, "rmse").cells
     assert cells[1].value == 2.0 and cells[1].words == "words"
+
+
+def test_flipped_rows_are_counted_and_named_beside_the_champion_that_they_were_measured_with() -> None:
+    flips = Flips(12, 9, tuple(FlippedRow(number, "yes", "yes", "no") for number in range(1, 22)))
+    old, new = (
+        replace(report(4, 3, AGAINST, at=at), flips=each) for at, each in ((1.0, Flips(0, 0, ())), (2.0, flips))
+    )
+    known = [Known(subject(3, "champion")), Known(subject(4), reports=(new, old)), Known(subject(5))]
+    found = row(compare(known), Kind.GATE, "flipped rows")
+    assert found.values == (None, "9 worse, 12 better", None) and found.differs and found.of == "quality"
+    assert found.cells[1].words.startswith("row 1 (yes): no, v3 yes; row 2 (yes): no, v3 yes")
+    assert found.cells[1].words.endswith("; and 1 more")
+    other = compare([Known(subject(2, "champion")), Known(subject(4), reports=(new,))])
+    assert not [each for each in other.rows if each.name == "flipped rows"], "of another champion"
 
 
 def test_slices_are_rows_of_their_own_below_the_whole() -> None:

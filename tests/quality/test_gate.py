@@ -130,6 +130,7 @@ def test_a_good_first_version_passes_with_nobody_to_beat(gate: Callable[..., Gat
     assert report.metrics["roc_auc"] > 0.7
     assert {"recall", "log_loss"} <= set(report.metrics)
     assert report.confusion is not None and sum(map(sum, report.confusion.counts)) == report.rows
+    assert report.flips is None, "there is no champion"
     assert len(report.calibration) == 10 and all(
         abs(each.predicted - each.observed) < 0.2 for each in report.calibration
     )
@@ -143,6 +144,10 @@ def test_one_like_the_champion_passes_and_a_worse_one_fails_with_numbers(gate: C
     assert check.high is not None and check.low is not None and check.low < check.high < -0.01
     assert check.value is not None and check.baseline is not None and check.value < check.baseline
     assert f"{check.baseline:.4f}" in sentence(report) and "worse than champion 1" in sentence(report)
+    flips = report.flips
+    assert flips is not None and flips.worse > flips.better > 0 and len(flips.rows) == 100
+    first = flips.rows[0]
+    assert first.truth == first.before != first.after and 1 <= first.row <= report.rows
 
 
 def test_too_few_rows_are_inconclusive_not_a_pass(gate: Callable[..., GateReport], tmp_path: Path) -> None:

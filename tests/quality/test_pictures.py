@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from podium.core.domain.metrics import BINARY, MULTICLASS, REGRESSION
-from podium.core.domain.verdicts import CalibrationBin, Confusion, GateReport, Verdict
+from podium.core.domain.verdicts import CalibrationBin, Confusion, FlippedRow, Flips, GateReport, Verdict
 from podium.core.journal import Journal
 from podium.core.quality.metrics import ModelAnswers
-from podium.core.quality.pictures import calibration, confusion
+from podium.core.quality.pictures import MOST_FLIPS, calibration, confusion, flips
 from podium.screens.cells.versions import report_lines
 from podium.tui.glyphs import Glyphs
 
@@ -62,7 +62,45 @@ REPORT = GateReport(
     1.0,
     confusion=Confusion(("no", "yes"), ((90, 10), (30, 70))),
     calibration=(CalibrationBin(0.1, 0.12, 50), CalibrationBin(0.8, 0.6, 40)),
+    flips=Flips(7, 1, (FlippedRow(1234, "yes", "yes", "no"), FlippedRow(5, "no", "yes", "no"))),
 )
+
+
+def answered(
+    labels: list[int], truth: list[int], names: tuple[object, ...] = ("no", "yes"), **more: object
+) -> ModelAnswers:
+    return ModelAnswers(np.array(truth), None, np.array(labels), BINARY, names, **more)  # type: ignore[arg-type]
+
+
+def test_on_which_rows_two_models_part() -> None:
+    truth = [0, 0, 1, 1, 1]
+    found = flips(answered([0, 1, 1, 0, 1], truth), answered([0, 0, 1, 1, 0], truth))
+    assert found == Flips(
+        1, 2, (FlippedRow(2, "no", "no", "yes"), FlippedRow(4, "yes", "yes", "no"), FlippedRow(5, "yes", "no", "yes"))
+    )
+    assert flips(answered(truth, truth), answered(truth, truth)) == Flips(0, 0, ())
+    some = answered([1], [0], index=np.array([40]))
+    assert flips(some, answered([0], [0], index=np.array([40]))) == Flips(0, 1, (FlippedRow(41, "no", "no", "yes"),))
+
+
+def test_many_are_counted_and_some_of_each_kind_named() -> None:
+    truth = [0] * 1000
+    half = [0] * 500 + [1] * 500
+    found = flips(answered(half, truth), answered(half[::-1], truth))
+    assert found is not None and (found.better, found.worse, len(found.rows)) == (500, 500, MOST_FLIPS)
+    worse = [each for each in found.rows if each.before == each.truth]
+    assert len(worse) == MOST_FLIPS // 2 and found.rows[: len(worse)] == tuple(worse)
+    only = flips(answered([1] * 1000, truth), answered(truth, truth))
+    assert only is not None and len(only.rows) == MOST_FLIPS
+
+
+def test_what_was_not_asked_the_same_is_not_compared_by_row() -> None:
+    mine = answered([0, 1], [0, 1])
+    assert flips(mine, answered([0, 1], [1, 1])) is None
+    assert flips(mine, answered([0, 1], [0, 1], ("a", "b"))) is None
+    assert flips(mine, answered([0], [0])) is None
+    numbers = ModelAnswers(np.array([1.0]), np.array([1.0]), None, REGRESSION)
+    assert flips(numbers, numbers) is None
 
 
 def test_it_is_kept_and_read_again_and_older_reports_have_none(tmp_path: Path) -> None:
@@ -75,7 +113,7 @@ def test_it_is_kept_and_read_again_and_older_reports_have_none(tmp_path: Path) -
         journal._database.insert(
             "INSERT INTO gates (gate, model, version, at, report) VALUES ('q','m',9,1.0,?)", (older,)
         )
-        assert journal.gates.of("m", 9)[0].confusion is None
+        assert journal.gates.of("m", 9)[0].confusion is None and journal.gates.of("m", 9)[0].flips is None
 
 
 def test_it_is_drawn_in_words_and_shades() -> None:
@@ -86,4 +124,6 @@ def test_it_is_drawn_in_words_and_shades() -> None:
         assert row.split()[1] == "30" and row.split()[3] == "70"
         assert row.split()[4] == ("▓▓" if not plain else "**")
         assert "12%" in shown and "as said, 50 rows" in shown and "less than said, 40 rows" in shown
+        assert "against v3" in shown and "1 row worse" in shown and "7 rows better" in shown
+        assert "row 1,234    is yes, answered no, v3 yes" in shown and "and 6 more" in shown
         assert not plain or shown.isascii()
