@@ -12,10 +12,10 @@ from ..tui.context import Context
 from ..tui.pool import SLOW
 from ..tui.queries import Query
 from ..tui.widgets.pane import Cell
-from ..tui.widgets.picture import picture_lines
 from ..tui.widgets.table import Column, Table
 from ..tui.widgets.text_pane import Line, TextPane
 from .base import PodiumScreen
+from .cells.picture import picture_lines
 
 _KEPT = 3600.0
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from podium.core.domain.curves import Picture, Sample
 from podium.core.registry.pictures import MOST_BYTES, MOST_PIXELS, named_so, picture
+from podium.screens.cells.picture import picture_lines
 from podium.tui.application import PodiumApp
-from podium.tui.widgets.picture import picture_lines
 from podium.tui.widgets.text_pane import TextPane
 from textual.pilot import Pilot
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from ...core.domain.curves import Picture, Sample
-from .pane import Span
+from ...tui.widgets.pane import Span
 
 _UPPER = "▀"
 
