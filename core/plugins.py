@@ -86,7 +86,15 @@ TABLE: dict[PluginKind, dict[str, Plugin]] = {
                 local_proxy=False,
             ),
         ),
-        "swarm": Plugin(),
+        "swarm": Plugin(
+            "podium.core.delivery.drivers.swarm.driver:SwarmDriver",
+            DriverCapabilities(
+                engine=True,
+                services=True,
+                keys=("host", "tls", "proxy_image", "cpus", "memory", "keep_stopped", "constraints", "nodes"),
+                local_proxy=False,
+            ),
+        ),
     },
     "steps": {
         "register": Plugin("podium.core.serving.registering:register"),

@@ -25,6 +25,7 @@ from podium.core.known_secrets import known
 from .runner import hooks, scale, turns
 from .servers import dockerd, images, prometheus, ray, registry, sshd, tls
 from .servers import nodes as nodes_of_their_own
+from .servers import swarm as swarm_of_nodes
 from .support import free_port
 
 # The libraries that tests load are a million objects that stay: to look through them for garbage every 700 new ones is
@@ -45,6 +46,7 @@ LONG = (
     "chaos/test_hosts.py",
     "delivery/hosts/test_hosts.py",
     "delivery/hosts/test_signed_hosts.py",
+    "delivery/swarm/test_swarm.py",
     "delivery/test_real.py",
 )
 
@@ -270,6 +272,13 @@ def nodes() -> Iterator[nodes_of_their_own.Nodes]:
             yield found
         finally:
             os.environ["PATH"] = before
+
+
+@pytest.fixture(scope="module")
+def swarm(nodes: nodes_of_their_own.Nodes) -> Iterator[swarm_of_nodes.Swarm]:
+    """A Swarm of these machines."""
+    with swarm_of_nodes.Swarm(nodes) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

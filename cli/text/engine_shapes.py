@@ -59,6 +59,7 @@ def container(one: Container, row: Replica | None, used: Mapping[str, float | No
         "image": one.image,
         "image_id": one.image_id,
         "address": one.place,
+        "node": one.node,
         "created": moment(one.created),
         "started": moment(one.started),
         "weight": row.weight if row is not None else None,

@@ -170,7 +170,18 @@ def _tokens(record: Record, feedback: Feedback, reader: Reader) -> None:
 
 
 # Keys that only some drivers act on; which, they say in their capabilities.
-_DRIVER_KEYS = ("host", *HOST_KEYS, "tls", "proxy", "proxy_image", "cpus", "memory", "keep_stopped")
+_DRIVER_KEYS = (
+    "host",
+    "constraints",
+    "nodes",
+    *HOST_KEYS,
+    "tls",
+    "proxy",
+    "proxy_image",
+    "cpus",
+    "memory",
+    "keep_stopped",
+)
 
 
 def _driver_keys(record: Record, driver: str, host: str, reader: Reader) -> None:
@@ -183,7 +194,11 @@ def _driver_keys(record: Record, driver: str, host: str, reader: Reader) -> None
     can = plugins.driver_capabilities(driver)
     for key in written:
         if can.keys is not None and key not in can.keys:
-            words = "serves on this machine only" if key in ("host", "hosts") else f"does nothing with `{key}`"
+            words = (
+                "serves on this machine only"
+                if key in ("host", "hosts") and not can.engine
+                else f"does nothing with `{key}`"
+            )
             reader.problem(
                 record.at(key), join(record.path, key), f"the driver `{driver}` {words}", f"use {_drivers_with(key)}"
             )

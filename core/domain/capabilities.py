@@ -17,6 +17,9 @@ class DriverCapabilities(Frozen):
     """Keys of an environment in podium.yaml, of those that not every driver knows (host, tls, proxy, proxy_image,
     cpus, memory, keep_stopped), that it acts on; the others are refused. None refuses none."""
 
+    services: bool = False
+    """Replicas are services of a Swarm, on whichever node that chooses; the environment's engine is a manager's."""
+
     local_proxy: bool = True
     """HAProxy runs as a process of this machine, which has to have the program and the environment's port free."""
 

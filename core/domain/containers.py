@@ -107,6 +107,10 @@ class Container(Frozen):
     """The names of the networks that it is connected to."""
     host: str = ""
     """The host whose engine runs it, where an environment has several."""
+    node: str = ""
+    """The node of a Swarm where a service's task is; empty for a container of the engine itself."""
+    service: bool = False
+    """Whether it is a service of a Swarm, which runs at most one container at a time; `id` is then the service's."""
 
     @property
     def called(self) -> str:
@@ -127,6 +131,9 @@ class Container(Frozen):
 
     def why_no_shell(self) -> str:
         """Returns why no shell can be opened in it now; empty if one can."""
+        if self.service:
+            where = f" on {self.node}" if self.node else ""
+            return f"{self.name} is a task of a Swarm{where}; `docker exec` there opens a shell"
         return "" if self.state == "running" else f"{self.name} is {self.state}; a shell needs a running container"
 
 

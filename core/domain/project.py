@@ -518,6 +518,10 @@ class Environment(Frozen):
     """As in `Docker`; empty for the same engine. Only for the docker driver."""
     hosts: tuple[ServingHost, ...] = ()
     """The machines that serve it together; empty for one (`host`). Only for the docker driver."""
+    constraints: tuple[str, ...] = ()
+    """Which nodes of a Swarm may run replicas, in its own words. Only for the swarm driver."""
+    nodes: tuple[str, ...] = ()
+    """Engines of further nodes of the Swarm, as in `Docker`: images are sent to them. Only for the swarm driver."""
     trusted_network: bool = False
     """Whether the hosts talk to each other without TLS."""
     peer_port: int = 0

@@ -38,7 +38,8 @@ class Row(Frozen):
     @property
     def short(self) -> str:
         """The name without its environment's, which stands beside it; what is no replica is known by its role."""
-        on = f" on {self.container.host}" if self.container.host else ""
+        where = self.container.host or self.container.node
+        on = f" on {where}" if where else ""
         if self.container.role == REPLICA:
             return self.name.removeprefix(f"{self.container.environment}-") + on
         if not self.container.role:

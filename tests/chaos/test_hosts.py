@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -21,7 +20,7 @@ from podium.core.domain.delivery import ReplicaState
 from podium.core.domain.project import Strategy
 from podium.core.errors import PodiumError
 
-from tests.delivery.hosts.hosted import Hosted, Outside
+from tests.delivery.hosts.hosted import Changing, Hosted, Outside
 from tests.runner import turns
 from tests.runner.scale import scaled
 from tests.servers.nodes import Node, Nodes
@@ -127,25 +126,3 @@ def inside(node: Node, port: int) -> int:
     command = ["nsenter", f"--net=/run/netns/{node.name}", sys.executable, "-S", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=scaled(20), check=False)
     return int(done.stdout or 0)
-
-
-class Changing:
-    """The change, in a thread with a journal of its own, as a worker makes it."""
-
-    def __init__(self, world: Hosted, change: str, version: int) -> None:
-        self.error: BaseException | None = None
-        self._world, self._change, self._version = world, change, version
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            with self._world.worker(canary=self._change == "canary") as worker:
-                verb = worker.rollback if self._change == "rollback" else worker.deploy
-                verb(self._version)
-        except BaseException as error:
-            self.error = error
-
-    def join(self) -> None:
-        self._thread.join(scaled(240))
-        assert not self._thread.is_alive(), "the change does not end"

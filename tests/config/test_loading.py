@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from podium.core import plugins
 from podium.core.config import find_root, load
 from podium.core.config.variables import looks_secret
 from podium.core.domain.project import AnalysisRule, Batch, Hold, Project
@@ -264,11 +265,12 @@ def test_the_reason_of_a_forced_promotion_is_kept_as_written(read: Read) -> None
 
 def test_what_nothing_acts_on_yet_is_told(read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read("project: p\npipelines: {p: {on: {push: main}, steps: {s: {run: x}}}}\n").idle == ()
-    text = FLIGHTS.replace("{driver: process, port: 5101}", "{driver: swarm, port: 5101}")
+    monkeypatch.setitem(plugins.TABLE["drivers"], "nomad", plugins.Plugin())
+    text = FLIGHTS.replace("{driver: process, port: 5101}", "{driver: nomad, port: 5101}")
     project = read(text, GITHUB_TOKEN="a-token")
     nobody = "accepted, but no installed package implements it, so"
-    assert project.idle == (f"environments.staging.driver: swarm: {nobody} a change there will fail",)
-    package(tmp_path / "site", {"drivers": {"swarm": "far:Swarm"}})
+    assert project.idle == (f"environments.staging.driver: nomad: {nobody} a change there will fail",)
+    package(tmp_path / "site", {"drivers": {"nomad": "far:Nomad"}})
     monkeypatch.syspath_prepend(tmp_path / "site")
     assert len(read(text, GITHUB_TOKEN="a-token").idle) == 0, "a package that brings it acts on it"
 

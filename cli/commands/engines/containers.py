@@ -105,7 +105,7 @@ def _cells(container: Container, row: Replica | None, used: dict[str, float | No
         "" if memory is None else size(memory),
         str(container.restarts),
         container.image_id.removeprefix("sha256:")[:12],
-        container.place,
+        f"{container.node} {container.place}".lstrip(),
         container.environment,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...domain.project import Environment, Project
 from ..reader import Reader, Record
 from ..sections import join
@@ -18,6 +20,7 @@ def check(record: Record, project: Project, reader: Reader) -> None:
     def problem(key: str, words: str, hint: str) -> None:
         reader.problem(record.at(key), join(record.path, key), words, hint)
 
+    _nodes(record, environment, problem)
     if not record.has("hosts"):
         for key in _WITH_HOSTS:
             if record.has(key):
@@ -34,6 +37,15 @@ def check(record: Record, project: Project, reader: Reader) -> None:
         problem("peer_port", f"is {environment.port}, at which clients are answered", "give it another number")
     _names(record, environment, reader)
     _ports(record, environment, project, reader)
+
+
+def _nodes(record: Record, environment: Environment, problem: Callable[[str, str, str], None]) -> None:
+    """Notes a manager that is named once more as a node, and nodes that are named twice."""
+    if environment.host and environment.host in environment.nodes:
+        problem("nodes", f"has the manager, {environment.host}, which `host` names", "name the other nodes alone")
+    twice = next((each for each in environment.nodes if environment.nodes.count(each) > 1), "")
+    if twice:
+        problem("nodes", f"`{twice}` is named twice", "name every node once")
 
 
 def _names(record: Record, environment: Environment, reader: Reader) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...domain.watching import CANARY_SIGNALS
+from ..constraints import bad_constraint
 from ..kinds import Amount, Choice, Duration, Flag, Integer, Number, PluginName, Secret, Share, Size, Text
 from ..patterns import bad_local, bad_model
 from ..sections import NAME, Chosen, Either, Key, ListOf, MapOf, Option, Section
@@ -149,6 +150,19 @@ HOSTS: tuple[Key, ...] = (
     Key("stale", Choice(("refuse", "serve")), "what a host answers after that: 503, or as before (refuse)"),
 )
 
+SWARM: tuple[Key, ...] = (
+    Key(
+        "constraints",
+        ListOf(Text(check=bad_constraint), single=True, least=1),
+        "nodes of a Swarm that may run its replicas, such as node.labels.disk == ssd (all)",
+    ),
+    Key(
+        "nodes",
+        ListOf(common.host, least=1),
+        "engines of a Swarm's other nodes: images are sent to them, where docker.push names no registry (none)",
+    ),
+)
+
 ENVIRONMENT = Section(
     "environment",
     (
@@ -156,7 +170,7 @@ ENVIRONMENT = Section(
         Key(
             "driver",
             PluginName("drivers"),
-            "process, docker, or one that another package brings (process)",
+            "process, docker, swarm, or one that another package brings (process)",
         ),
         Key("port", Integer(1, 65535), "port that answers requests (5100)"),
         Key(
@@ -166,6 +180,7 @@ ENVIRONMENT = Section(
         ),
         Key("host", _host, "engine whose machine serves it: unix://, tcp:// or ssh:// (that of docker.host)"),
         *HOSTS,
+        *SWARM,
         *ACCESS,
         Key(
             "proxy",

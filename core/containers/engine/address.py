@@ -98,6 +98,12 @@ def all_of(project: Project, environment: Environment) -> dict[str, Address]:
     return {"": parse(environment.host, tls=tls) if environment.host else of_project(project)}
 
 
+def nodes_of(project: Project, environment: Environment) -> list[Address]:
+    """Returns the engines of the nodes that an environment on a Swarm names, without its manager's."""
+    tls = _tls(project, environment.tls or project.docker.tls)
+    return [parse(each, tls=tls) for each in environment.nodes]
+
+
 def _tls(project: Project, written: str) -> str:
     if written:
         return str(project.home / expanded(written))

@@ -12,7 +12,7 @@ from requests import exceptions as http_errors
 from urllib3.exceptions import HTTPError
 
 from ...domain.text import clean
-from ...errors import NotFound, PodiumError, Refused, RunFailed, Unreachable
+from ...errors import NotFound, PodiumError, Refused, RunFailed, Unreachable, UsageError
 from .address import Address
 
 # What the docker package lets through as it is when an answer that goes on ends in the middle of a message, or is
@@ -60,6 +60,11 @@ def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
     text = clean(" ".join(str(error.explanation or error).split()))[:600]
     low = text.lower()
     status = error.status_code or 0
+    if "does not have a leader" in low:
+        hint = "docker node ls on a manager shows which are there: more than half have to be"
+        return EngineAway(f"{what}: the managers of the Swarm cannot agree on a leader", hint=hint)
+    if "not a swarm manager" in low:
+        return UsageError(f"{what}: the engine is no manager of a Swarm", hint="name a manager as `host`")
     if "no space left on device" in low:
         return Unreachable(
             f"{what}: the engine's disk is full: {text}", hint="run `docker system df` to see what fills it"

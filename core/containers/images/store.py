@@ -10,7 +10,7 @@ from docker import errors as docker_errors
 
 from ...errors import NotFound, Refused
 from ..engine.client import CHUNK_BYTES, Engine
-from ..observe.snapshot import moment
+from ..observe.moments import moment
 
 Say = Callable[[str], None]
 _PROGRESS_INTERVAL = 5.0  # seconds between two lines about how far a transfer has come

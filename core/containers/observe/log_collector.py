@@ -14,8 +14,10 @@ from ...domain.containers import Container, EngineSnapshot
 from ...errors import NotFound, PodiumError
 from ...logs.format import seconds_of
 from ...logs.masking import encoded
+from ..engine import swarm
 from ..engine.client import Engine
 from ..engine.stream import Stream
+from . import services
 from .descriptors import descriptors
 from .log_file import LogPosition, LogStore, Parser
 
@@ -134,11 +136,10 @@ class _Follower:
         """Collects until the container has ended and its whole log is in the file, or until this follower is
         stopped."""
         while not self._stop.is_set():
-            inspected = self._engine.inspect(self._container.id)
-            running = bool(inspected["State"].get("Running"))
+            running, tty = self._now()
             place = _place(store, self._container)
-            with self._open(place) as stream:
-                parser = Parser(place, self._secrets, tty=bool(inspected["Config"].get("Tty")))
+            with self._open(place, follow=running or not self._container.service) as stream:
+                parser = Parser(place, self._secrets, tty=tty)
                 if self._stop.is_set():
                     return
                 self._pass_on(stream, parser, store)
@@ -147,11 +148,22 @@ class _Follower:
                 return
             self._stop.wait(_FLUSH_INTERVAL)
 
-    def _open(self, place: LogPosition) -> Stream:
-        query = {"follow": 1, "stdout": 1, "stderr": 1, "timestamps": 1, **_since(place)}
+    def _now(self) -> tuple[bool, bool]:
+        """Returns whether more can come, and whether its output is that of a terminal. The log of a service goes on as
+        long as that should run."""
+        if self._container.service:
+            found = next(iter(swarm.services(self._engine, identity=self._container.id).values()), None)
+            if found is None:
+                raise NotFound(f"the service {self._container.name} is gone")
+            return found.wanted, False
+        inspected = self._engine.inspect(self._container.id)
+        return bool(inspected["State"].get("Running")), bool(inspected["Config"].get("Tty"))
+
+    def _open(self, place: LogPosition, *, follow: bool) -> Stream:
+        query = {"follow": int(follow), "stdout": 1, "stderr": 1, "timestamps": 1, **_since(place)}
         stream = Stream(
             self._engine,
-            f"/containers/{self._container.id}/logs",
+            _path(self._container.id, service=self._container.service),
             query,
             what=f"following the log of {self._container.name}",
         )
@@ -182,16 +194,35 @@ def _since(place: LogPosition) -> dict[str, str]:
     return {"since": f"{int(seconds_of(place.since))}.{place.since[-3:].decode()}000000"} if place.times else {}
 
 
+def _described(engine: Engine, container: str, *, service: bool) -> Container:
+    from .snapshot import describe
+
+    if not service:
+        return describe(engine.inspect(container), "", time.time())
+    found = next(iter(services.of(engine, container)), None)
+    if found is None:
+        raise NotFound(f"the service {container[:12]} is gone")
+    return found
+
+
+def _path(container: str, *, service: bool) -> str:
+    return f"/{'services' if service else 'containers'}/{container}/logs"
+
+
 def read_all(
-    engine: Engine, container: str, path: Path, *, secrets: tuple[str, ...] = (), patience: float = 10.0
+    engine: Engine,
+    container: str,
+    path: Path,
+    *,
+    secrets: tuple[str, ...] = (),
+    patience: float = 10.0,
+    service: bool = False,
 ) -> bool:
     """Brings the file of a container's log up to date once, without following, for a command or an error message.
     Returns True if that was done within `patience` seconds. A collector that already follows the container is not
     disturbed."""
-    from .snapshot import describe
-
     try:
-        found = describe(engine.inspect(container), "", time.time())
+        found = _described(engine, container, service=service)
         store = LogStore(path)
     except (NotFound, BlockingIOError):
         return False
@@ -200,7 +231,7 @@ def read_all(
         place = _place(store, found)
         query = {"stdout": 1, "stderr": 1, "timestamps": 1, **_since(place)}
         parser = Parser(place, encoded(secrets))
-        with Stream(engine, f"/containers/{found.id}/logs", query, what=f"reading the log of {found.name}") as stream:
+        with Stream(engine, _path(found.id, service=service), query, what=f"reading the log of {found.name}") as stream:
             while (left := deadline - time.monotonic()) > 0 and (data := stream.read(left)) is not None:
                 if not data:
                     return True

@@ -7,14 +7,16 @@ import re
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, cast
 
+from ... import plugins
 from ...domain.containers import Container, EngineSnapshot
 from ...domain.project import Environment, Project
 from ...errors import NotFound
 from ..engine import labels
 from ..engine.client import Engine
+from . import services
+from .moments import moment
 
 _HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
 
@@ -43,7 +45,11 @@ def take(
     now = time.time()
     known = {each.id: each for each in before.containers} if before is not None else {}
     found: list[Container] = []
-    for entry in engine.containers(filters(project, environment.name)):
+    wanted = filters(project, environment.name)
+    swarm = plugins.driver_capabilities(environment.driver).services
+    for entry in engine.containers(wanted):
+        if swarm and services.TASK_LABEL in (entry.get("Labels") or {}):
+            continue  # its service is listed, wherever it runs
         old = known.get(str(entry["Id"]))
         if old is not None and dirty is not None and old.id not in dirty and _same(old, entry):
             found.append(old)
@@ -53,6 +59,7 @@ def take(
         except NotFound:
             continue
         found.append(old if old is not None and replace(fresh, seen=old.seen) == old else fresh)
+    found += services.containers(engine, wanted, environment.name, now) if swarm else []
     return EngineSnapshot(
         environment.name, str(engine.address), now, tuple(sorted(found, key=lambda each: (each.role, each.name)))
     )
@@ -131,15 +138,3 @@ def _address(networks: Mapping[str, Any]) -> str:
 
 def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() else None
-
-
-def moment(written: object) -> float | None:
-    """Returns the engine's `2026-11-25T13:27:17.123456789Z` in seconds since the epoch; None for its zero time and
-    for anything that is not a time."""
-    text = str(written or "")
-    if not text or text.startswith("0001-"):
-        return None
-    try:
-        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text).replace("Z", "+00:00")).timestamp()
-    except ValueError:
-        return None

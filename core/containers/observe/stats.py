@@ -58,7 +58,9 @@ class Stats:
 
     def see(self, snapshot: EngineSnapshot) -> None:
         with self._lock:
-            self._wanted = {each.id: each for each in snapshot.containers if each.state in ("running", "paused")}
+            # A manager does not measure the tasks of its Swarm.
+            found = [each for each in snapshot.containers if not each.service]
+            self._wanted = {each.id: each for each in found if each.state in ("running", "paused")}
         self._changed.set()
 
     def close(self) -> None:
@@ -233,7 +235,7 @@ class _Streams:
 def counters(line: bytes) -> Counters | None:
     """Returns the counters of one message of the engine; None for a container that is not running. The time is the
     engine's."""
-    from .snapshot import moment
+    from .moments import moment
 
     try:
         told = cast("dict[str, Any]", json.loads(line))

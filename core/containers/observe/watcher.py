@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Protocol
 
+from ... import plugins
 from ...domain.containers import EngineSnapshot
 from ...domain.project import Environment, Project
 from ...errors import PodiumError
@@ -22,6 +23,8 @@ from .snapshot import take
 
 # Finds changes whose events were lost; rare enough to cost nothing.
 SANITY_INTERVAL = 60.0
+# A manager tells nobody of what its Swarm does on other nodes.
+_SWARM_INTERVAL = 2.0
 # Seconds after which an engine that does not answer counts as away.
 TIMEOUT = 10
 _MIN_RETRY_INTERVAL = 0.5
@@ -109,9 +112,12 @@ class Watch:
             for companion in companions:
                 closing.callback(companion.close)
             self._here(take(engine, self.project, self.environment, host=self.host), companions, first=True)
+            interval = (
+                _SWARM_INTERVAL if plugins.driver_capabilities(self.environment.driver).services else SANITY_INTERVAL
+            )
             while not self._stop.is_set():
                 assert self._snapshot is not None
-                dirty = events.wait(SANITY_INTERVAL, {each.id for each in self._snapshot.containers})
+                dirty = events.wait(interval, {each.id for each in self._snapshot.containers})
                 if dirty is None or self._stop.is_set():
                     return
                 found = take(engine, self.project, self.environment, self._snapshot, dirty=dirty, host=self.host)

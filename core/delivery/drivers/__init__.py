@@ -133,6 +133,9 @@ class OneHost:
 
     setting: DriverContext
 
+    def listens(self) -> str:
+        return self.setting.environment.bind
+
     def mesh(self) -> Mesh | None:
         return None
 
@@ -178,7 +181,11 @@ class Driver(Protocol):
     @property
     def transport(self) -> Transport: ...
 
-    # Several hosts (`OneHost` has what drivers with one say)
+    # `OneHost` has what drivers say whose proxy listens at `bind` of one host
+
+    def listens(self) -> str:
+        """Returns the address at which the proxy listens, as it sees it itself."""
+        ...
 
     def mesh(self) -> Mesh | None:
         """Returns how the proxies of several hosts reach each other; None for one host."""

@@ -158,6 +158,9 @@ class Lifecycle:
                         f"{replica.id} ended while it was starting.{self.failure_report(replica)}",
                         hint=self.log_hint(replica),
                     )
+                elif (found := runtime.driver.current_address(replica)) != replica.address:
+                    waiting[replica.id] = replace(replica, address=found)  # its node was lost meanwhile
+                    runtime.journal.replicas.put(waiting[replica.id])
                 elif time.monotonic() > deadline:
                     text = (
                         f"{replica.id} is not healthy after {runtime.environment.health_timeout:g} s (/ping on"

@@ -92,6 +92,7 @@ def _now(project: Project, environment: Environment) -> dict[str, str]:
         "request": asdict(environment.request),
         "cpus": environment.cpus,
         "memory": environment.memory,
+        "constraints": environment.constraints,
     }
     return _digests(said)
 

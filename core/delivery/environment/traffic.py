@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ... import plugins
 from ...domain.delivery import Replica, ReplicaState
 from ...errors import RunFailed, Unreachable
 from ..host.paths import from_directory
 from ..proxy.haproxy import BackendServer, ProxyLayout
-from ..proxy.mesh import Mesh
+from ..proxy.mesh import UNKEPT, Mesh
 from . import settings
 from .front import front_of
 
@@ -44,14 +45,25 @@ class Traffic:
         if mesh is not None:
             return self._meshed(mesh, rows)
         directory = self._runtime.directory
+        options = UNKEPT if self._apart else ""
         return self._of(
-            tuple(BackendServer(r.slot, r.port, r.weight, from_directory(directory, r.address)) for r in rows)
+            tuple(
+                BackendServer(r.slot, r.port, r.weight, from_directory(directory, r.address), options=options)
+                for r in rows
+            )
         )
+
+    @property
+    def _apart(self) -> bool:
+        """Tells whether replicas are on other machines than the proxy."""
+        return plugins.driver_capabilities(self._runtime.environment.driver).services
 
     def _of(self, servers: tuple[BackendServer, ...], mesh: Mesh | None = None) -> ProxyLayout:
         environment = self._runtime.environment
         front = front_of(self._runtime.project, self._runtime.journal, environment)
-        return ProxyLayout(environment.bind, environment.port, servers, environment.request, front, mesh)
+        return ProxyLayout(
+            self._runtime.driver.listens(), environment.port, servers, environment.request, front, mesh, self._apart
+        )
 
     def _meshed(self, mesh: Mesh, rows: Sequence[Replica]) -> ProxyLayout:
         """Returns the layout for several hosts. One that does not answer is drained while another one serves: nobody

@@ -19,7 +19,7 @@ from ...errors import MissingExtra, Unreachable
 from ..host.http import socket_in
 from ..host.ports import addresses
 from .front import Entry, Front, answer, backend_lines, frontend, global_lines, own_socket, told
-from .mesh import BACKEND_LINES, CHECK_HEADER, BackendServer, Mesh
+from .mesh import BACKEND_LINES, CHECK_HEADER, KEEPALIVE, BackendServer, Mesh
 
 BACKEND = "replicas"
 _TOO_MUCH = "REQUEST_LIMIT_EXCEEDED"
@@ -55,6 +55,8 @@ class ProxyLayout(Frozen):
     front: Front = Front()
     mesh: Mesh | None = None
     """How it goes on between several hosts; None where all is on one."""
+    apart: bool = False
+    """Whether the replicas are on other machines than the proxy, which may fall silent."""
 
     def seen_from(self, host: str) -> ProxyLayout:
         """Returns the layout as the proxy of this host has it, with the servers as it knows them."""
@@ -178,7 +180,7 @@ defaults
   option redispatch 1
   retry-on conn-failure empty-response junk-response 503
 {_errors(request)}{frontends}{between}backend {BACKEND}
-{backend_lines(front)}{BACKEND_LINES if mesh else ""}  balance roundrobin
+{backend_lines(front)}{BACKEND_LINES if mesh else KEEPALIVE if layout.apart else ""}  balance roundrobin
   option http-buffer-request
   # When it came, and how many replicas can take it: one whose model is kept busy may let it go to another.
   http-request set-header {SENT} "%[date(0,ms)] %[nbsrv({BACKEND})]"

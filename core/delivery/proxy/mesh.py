@@ -22,6 +22,8 @@ from ..host.http import socket_in
 _HEADER = "x-podium-replica"
 _PEM, _AUTHORITY, _MAP, LEASE = "peer.pem", "peers.pem", "peers.map", "lease.cfg"
 _SEPARATOR = ":"
+# No connection is kept: what is sent on one to a machine that fell silent would be waited for, not sent again.
+UNKEPT = " pool-max-conn 0"
 
 
 class BackendServer(Frozen):
@@ -83,8 +85,7 @@ class Mesh(Frozen):
         named = replace(server, slot=f"{server.slot}{_SEPARATOR}{server.host}")
         if server.host == self.host:
             return named
-        # No connection is kept: what is sent on one to a host that fell silent would be waited for, not sent again.
-        options = " pool-max-conn 0"
+        options = UNKEPT
         if self.authority:
             # `check-ssl` is said, because a server that is added while HAProxy runs does not take it from `ssl`.
             options += f" {_credentials()} verifyhost {certificate_name(server.host)} check-ssl"
@@ -146,11 +147,10 @@ backend here
         return hashlib.sha256("".join(self.files.values()).encode()).hexdigest()[:16]
 
 
+# The kernel notices a machine that fell silent while its answer is waited for.
+KEEPALIVE = "  option srvtcpka\n  srvtcpka-idle 1s\n  srvtcpka-intvl 1s\n  srvtcpka-cnt 3\n"
 # What the backend of all replicas says: every request names its replica, and so does every check.
-# The kernel notices a host that fell silent while its answer is waited for.
-BACKEND_LINES = (
-    f"  http-send-name-header {_HEADER}\n  option srvtcpka\n  srvtcpka-idle 1s\n  srvtcpka-intvl 1s\n  srvtcpka-cnt 3\n"
-)
+BACKEND_LINES = f"  http-send-name-header {_HEADER}\n{KEEPALIVE}"
 CHECK_HEADER = f' hdr {_HEADER} "%[srv_name]"'
 MAP, FILES = _MAP, (_PEM, _AUTHORITY, _MAP)
 

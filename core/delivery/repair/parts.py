@@ -167,7 +167,10 @@ def remove_strays(repair: Repair) -> None:
         if each.name in repair.remove and each.host not in runtime.driver.absent():
             engine: Engine = shared(addresses[each.host])
             with engine.doing(f"removing the container {each.name}"):
-                engine.api.remove_container(each.id, force=True, v=True)
+                if each.service:
+                    engine.api.remove_service(each.id)
+                else:
+                    engine.api.remove_container(each.id, force=True, v=True)
             runtime.say(f"removed the container {each.name}")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ... import plugins
 from ...containers import Engine, Labels, open_engine
 from ...containers.engine import labels as names
-from ...containers.engine.address import Address, all_of, of_project
+from ...containers.engine.address import Address, all_of, nodes_of, of_project
 from ...containers.images import store
 from ...domain.containers import UnneededImage
 from ...domain.delivery import DeploymentState
@@ -106,7 +106,7 @@ def engines(project: Project) -> list[Address]:
     found = [of_project(project)]
     for environment in project.environments.values():
         if plugins.driver_capabilities(environment.driver).engine:
-            for address in all_of(project, environment).values():
+            for address in (*all_of(project, environment).values(), *nodes_of(project, environment)):
                 found += [address] if str(address) not in {str(one) for one in found} else []
     return found
 

@@ -21,6 +21,7 @@ from podium.cli.text import (
     monitoring_shapes,
     shapes,
 )
+from podium.core import plugins
 from podium.core.delivery.replay.report import to_dict
 from podium.core.domain.access.clients import Token, TokenScope
 from podium.core.domain.attention import Need, Reason
@@ -404,15 +405,16 @@ def test_validate(call: Call, home: Path) -> None:
     assert value["problems"][0]["line"] == 2
 
 
-def test_validate_says_what_nothing_acts_on_yet(call: Call, home: Path) -> None:
+def test_validate_says_what_nothing_acts_on_yet(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(plugins.TABLE["drivers"], "nomad", plugins.Plugin())
     with (home / "podium.yaml").open("a") as file:
         file.write("git: {branch: main}\nmonitors: {errors: {environment: staging, signal: error_rate}}\n")
     text = (home / "podium.yaml").read_text()
-    (home / "podium.yaml").write_text(text.replace("production: {port", "production: {driver: swarm, port"))
+    (home / "podium.yaml").write_text(text.replace("production: {port", "production: {driver: nomad, port"))
     done = call("validate")
     assert (done.code, done.out) == (0, "")
     assert done.err.splitlines()[1:] == [
-        "environments.production.driver: swarm: accepted, but no installed package implements it, so a change there will fail"
+        "environments.production.driver: nomad: accepted, but no installed package implements it, so a change there will fail"
     ]
     assert json.loads(call("validate", "-o", "json").out) == {"valid": True, "problems": []}
     assert "idle" not in json.loads(call("config", "show").out)

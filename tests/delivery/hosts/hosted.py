@@ -35,7 +35,7 @@ from tests.servers.nodes import Node, Nodes
 class Hosted(Docked):
     """`nodes` serve together; images are built on the first of them."""
 
-    def __init__(self, home: Path, nodes: Nodes, **environment: Any) -> None:
+    def __init__(self, home: Path, nodes: Nodes, /, **environment: Any) -> None:
         self.nodes = nodes
         self.engines: list[Engine] = [open_engine(parse(f"unix://{node.socket}")) for node in nodes]
         hosts = tuple(ServingHost(node.address) for node in nodes)
@@ -105,14 +105,17 @@ class Hosted(Docked):
             with suppress(PodiumError):
                 for container in engine.containers([self.mark]):
                     engine.api.remove_container(container["Id"], force=True, v=True)
-                for network in engine.api.networks(filters={"label": self.mark}):
-                    engine.api.remove_network(network["Id"])
+                self._remove_networks(engine)
                 for volume in engine.api.volumes(filters={"label": self.mark}).get("Volumes") or []:
                     engine.api.remove_volume(volume["Name"], force=True)
                 for image in engine.api.images(filters={"label": self.mark}):
                     engine.api.remove_image(image["Id"], force=True)
             engine.close()
         self.journal.close()
+
+    def _remove_networks(self, engine: Engine) -> None:
+        for network in engine.api.networks(filters={"label": self.mark}):
+            engine.api.remove_network(network["Id"])
 
 
 class Tender:
@@ -215,4 +218,26 @@ class Outside:
         connection.close()
 
 
-__all__ = ["Hosted", "Outside", "Tender", "images"]
+class Changing:
+    """The change, in a thread with a journal of its own, as a worker makes it."""
+
+    def __init__(self, world: Hosted, change: str, version: int) -> None:
+        self.error: BaseException | None = None
+        self._world, self._change, self._version = world, change, version
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            with self._world.worker(canary=self._change == "canary") as worker:
+                verb = worker.rollback if self._change == "rollback" else worker.deploy
+                verb(self._version)
+        except BaseException as error:
+            self.error = error
+
+    def join(self) -> None:
+        self._thread.join(scaled(240))
+        assert not self._thread.is_alive(), "the change does not end"
+
+
+__all__ = ["Changing", "Hosted", "Outside", "Tender", "images"]

@@ -32,7 +32,7 @@ from .signed import is_among
 
 # Where a replica that ended at once is said to be: an address that leads nowhere (RFC 5737), never to another
 # container.
-_UNUSED_ADDRESS = "192.0.2.1"
+UNUSED_ADDRESS = "192.0.2.1"
 _LOG_LINES = 15
 _HEALTH_LINES = 3
 _MAX_LAST_LINE = 200  # characters
@@ -226,7 +226,7 @@ class DockerDriver(OneHost):
         found = self.place.start(container)
         networks: dict[str, dict[str, Any]] = found["NetworkSettings"].get("Networks") or {}
         address = next((str(one["IPAddress"]) for one in networks.values() if one.get("IPAddress")), "")
-        return StartedReplica(address or _UNUSED_ADDRESS, container=container, image=image)
+        return StartedReplica(address or UNUSED_ADDRESS, container=container, image=image)
 
     def enable_restart(self, replica: Replica) -> None:
         """Lets the engine restart the replica from now on, also after a reboot without an agent, and gives it its

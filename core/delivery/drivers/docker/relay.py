@@ -11,7 +11,7 @@ from ....containers import Engine
 from ....containers.engine import labels as names
 from ....containers.relay.client import Relay, RelayConnection
 from ....errors import NotFound, RunFailed, Unreachable
-from .create import PYTHON, relay
+from .create import PYTHON, ContainerRecipe, relay
 from .place import EngineObjects
 from .signed import for_relay, may_be_relay
 
@@ -93,9 +93,12 @@ class RelayTransport:
             except (NotFound, RunFailed):
                 place.remove(old.id)
         # Another Podium process may be creating it as well; then that container is used.
-        container = place.create(relay(place.called, self._image(), place.volume("proxy")), replace=False)
+        container = place.create(self._recipe(self._image()), replace=False)
         place.start(container)
         return place.engine, container
+
+    def _recipe(self, image: str) -> ContainerRecipe:
+        return relay(self._place.called, image, self._place.volume("proxy"))
 
     def _image(self) -> str:
         """Returns the image that a new relay is made of."""

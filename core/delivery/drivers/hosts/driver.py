@@ -70,6 +70,9 @@ class HostsDriver:
         first = next((host.name for host in self.fleet.present), next(iter(self.fleet.hosts)))
         return self.environment.url(first if bind in _EVERYWHERE else bind)
 
+    def listens(self) -> str:
+        return self.environment.bind
+
     def doors(self) -> Sequence[str]:
         bind = self.environment.bind
         return [joined(host.name, ASKED.get(bind, bind)) for host in self.fleet.present]

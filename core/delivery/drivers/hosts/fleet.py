@@ -15,7 +15,7 @@ from ....containers.engine.address import Address, all_of
 from ....containers.engine.connections import LOOK_TIMEOUT, shared
 from ....containers.engine.errors import EngineAway
 from ....containers.engine.several import all_at_once
-from ....containers.observe.snapshot import moment
+from ....containers.observe.moments import moment
 from ....errors import PodiumError
 from ...host.paths import private, safe
 from .. import AbsentHost, DriverContext, absent_key, noted_absent
