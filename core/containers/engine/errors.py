@@ -63,6 +63,9 @@ def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
     if "does not have a leader" in low:
         hint = "docker node ls on a manager shows which are there: more than half have to be"
         return EngineAway(f"{what}: the managers of the Swarm cannot agree on a leader", hint=hint)
+    if "attaching to network failed" in low:
+        hint = "docker node ls shows its availability, which has to be active; docker node update changes it"
+        return RunFailed(f"{what}: the Swarm does not let it onto its network on that node: {text}", hint=hint)
     if "not a swarm manager" in low:
         return UsageError(f"{what}: the engine is no manager of a Swarm", hint="name a manager as `host`")
     if "no space left on device" in low:

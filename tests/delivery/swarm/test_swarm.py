@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from podium.core.delivery.environment import observed
+from podium.core.delivery.environment.healing import heal_environment
 from podium.core.delivery.environment.replica_logs import LogFollower
 from podium.core.delivery.environment.replica_shell import open_shell
 from podium.core.delivery.repair import plan as repair
@@ -215,7 +216,12 @@ def test_what_is_wrong_is_said(swarmed: Swarmed) -> None:
     swarmed.change(host=swarmed.nodes[1].address, nodes=())
     with pytest.raises(UsageError, match="is no manager of a Swarm: it is a worker"):
         swarmed.runtime.driver.prepare(1)
-    swarmed.change(host=given.host, nodes=given.nodes, constraints=("node.labels.disk == ssd",))
+    swarmed.change(host=given.host)
+    swarmed.swarm.set_availability(swarmed.nodes[0], "drain")
+    with pytest.raises(Refused, match="the manager n1, where the proxy belongs, has the availability `drain`"):
+        swarmed.runtime.driver.prepare(1)
+    swarmed.swarm.set_availability(swarmed.nodes[0], "active")
+    swarmed.change(nodes=given.nodes, constraints=("node.labels.disk == ssd",))
     with pytest.raises(RunFailed, match="no suitable node"):
         swarmed.deploy(1)
     swarmed.change(constraints=(), nodes=())
@@ -223,3 +229,15 @@ def test_what_is_wrong_is_said(swarmed: Swarmed) -> None:
     assert set(swarmed.placed().values()) == {"n1"}, "the others have no image, and nobody brings it there"
     assert any("n2, n3 cannot get the image" in line for line in swarmed.said), swarmed.said
     assert json.loads(swarmed.ask(swarmed.nodes[0])[1])["version"] == "1"
+    _the_door_is_closed_for_a_moment(swarmed)
+
+
+def _the_door_is_closed_for_a_moment(swarmed: Swarmed) -> None:
+    """Its container is started again, with another network: the proxy in the old one is of no use to anybody."""
+    [door] = swarmed.containers("relay")
+    swarmed.agent.claim()
+    heal_environment(swarmed.project, swarmed.journal, swarmed.environment)
+    swarmed.engine.api.restart(door["Id"], timeout=1)
+    done = heal_environment(swarmed.project, swarmed.journal, swarmed.environment)
+    assert "staging: the proxy was gone; started it again" in done
+    assert swarmed.answers() == "1"

@@ -17,7 +17,7 @@ from ....containers.engine.address import of_environment
 from ....containers.observe.services import HEALTHY
 from ....domain.delivery import Replica
 from ....domain.text import clean
-from ....errors import PodiumError, UsageError
+from ....errors import PodiumError, Refused, UsageError
 from ....logs.reader import LogFile
 from ...host.paths import private, safe
 from ...proxy.haproxy import ProxyLayout
@@ -77,7 +77,8 @@ class SwarmDriver(DockerDriver):
         self._bring(version)
 
     def _check(self) -> None:
-        """Raises UsageError for an engine that is no manager of a Swarm."""
+        """Raises UsageError for an engine that is no manager of a Swarm, or too old, and Refused for one that lets the
+        proxy onto no network."""
         engine = self.place.engine
         about: dict[str, Any] = engine.info().get("Swarm") or {}
         if not about.get("ControlAvailable"):
@@ -91,6 +92,14 @@ class SwarmDriver(DockerDriver):
                 f"the Docker engine at {self.place.address} is too old for driver: swarm (API"
                 f" {engine.api.api_version})",
                 hint="install Docker 20.10 or newer",
+            )
+        node = self.swarm.view().nodes.get(str(about.get("NodeID") or ""))
+        if node is not None and node.availability != "active" and self.door.standing() is None:
+            raise Refused(
+                f"the manager {node.name}, where the proxy belongs, has the availability `{node.availability}`, and a"
+                " Swarm lets nothing onto its networks there",
+                hint=f"docker node update --availability active {node.name}; constraints: [node.role != manager] keeps"
+                " replicas away from it",
             )
 
     def _bring(self, version: int) -> None:
