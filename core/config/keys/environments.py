@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...domain.watching import CANARY_SIGNALS
-from ..constraints import bad_constraint
+from ..checks.constraints import bad_constraint
 from ..kinds import Amount, Choice, Duration, Flag, Integer, Number, PluginName, Secret, Share, Size, Text
 from ..patterns import bad_local, bad_model
 from ..sections import NAME, Chosen, Either, Key, ListOf, MapOf, Option, Section
