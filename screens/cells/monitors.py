@@ -267,7 +267,7 @@ def alert_columns(glyphs: Callable[[], Glyphs], clock: Callable[[], float]) -> t
             return ((f"silenced {each.silenced}", "muted"),)
         if each.acknowledged:
             return ((f"known to {each.acknowledged}", "muted"),)
-        return ((each.message or each.annotations.get("summary", ""), "text"),)
+        return ((each.message or _texts(each).get("summary", ""), "text"),)
 
     return (
         Column("state", lambda each: (state_span(each.state, glyphs()),), width=10, sort=_order),
@@ -284,19 +284,24 @@ def alert_lines(alert: AlertStatus, now: float, glyphs: Glyphs) -> list[Line]:
     """Returns all that is known of an alert."""
     state, role = state_span(alert.state, glyphs)
     value = f"{alert.shown or 'no value'}, fires {alert.threshold}"
-    notes = [(name, text) for name, text in alert.annotations.items() if text]
     muted = None if alert.firing else alert.muted_until
     return [
         ((f"{state}, {alert.severity}, {fmt.ago(alert.since, now)}, on {alert.environment}", role),),
         ((f"monitor {alert.monitor}: {value}", "text!"),),
         *([(("no data now", "warn"),)] if alert.absent else []),
         *([((alert.message, "text"),)] if alert.message else []),
-        *(((f"{name}: ", "muted"), (text, "text")) for name, text in notes),
+        *(((f"{name}: ", "muted"), (text, "text")) for name, text in _texts(alert).items()),
         *([((f"known to {alert.acknowledged}", "muted"),)] if alert.acknowledged else []),
         *([((f"silenced {alert.silenced}", "muted"),)] if alert.silenced else []),
         *([((f"does not fire again until {fmt.local(muted)}", "muted"),)] if muted is not None else []),
         *(((f"{name}: {text}", "muted"),) for name, text in alert.labels.items()),
     ]
+
+
+def _texts(alert: AlertStatus) -> dict[str, str]:
+    """Returns an alert's annotations for people. While it does not fire, those that are filled in then say nothing."""
+    known = alert.annotations.items()
+    return {name: text for name, text in known if text and (alert.firing or "${{" not in text)}
 
 
 def loop_lines(entry: LoopEntry, now: float, glyphs: Glyphs) -> list[Line]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from podium.core.domain.monitoring import WORST_FIRST, AlertState, AlertStatus, ColumnMeasurement, Histogram
-from podium.screens.cells.monitors import alert_columns, drift_columns, histogram_lines
+from podium.screens.cells.monitors import alert_columns, alert_lines, drift_columns, histogram_lines
 from podium.tui.actions import BY_ID
 from podium.tui.glyphs import Glyphs
 from rich.cells import cell_len
@@ -133,6 +134,23 @@ def test_alerts_are_sorted_by_what_is_worst() -> None:
     alerts = [AlertStatus("a", "production", "m", each, 0.0) for each in AlertState]
     assert state.sort is not None
     assert tuple(each.state for each in sorted(alerts, key=state.sort)) == WORST_FIRST
+
+
+def test_texts_of_an_alert_that_does_not_fire_are_shown_once_they_are_filled_in() -> None:
+    texts = {"summary": "${{ alert.shown }} fail", "runbook_url": "https://example.com/r"}
+    quiet = AlertStatus("a", "production", "m", AlertState.INACTIVE, 0.0, shown="0.0 %", threshold="above 5 %")
+    quiet = replace(quiet, annotations=texts)
+    firing = replace(quiet, state=AlertState.FIRING, annotations={**texts, "summary": "9.0 % fail"})
+    words = [
+        ["".join(part for part, _ in line) for line in alert_lines(each, 60.0, GLYPHS)] for each in (quiet, firing)
+    ]
+    assert words[0] == [
+        *("✓ inactive, warning, 1m ago, on production", "monitor m: 0.0 %, fires above 5 %"),
+        "runbook_url: https://example.com/r",
+    ]
+    assert words[1][2:] == ["summary: 9.0 % fail", "runbook_url: https://example.com/r"]
+    *_, note = alert_columns(lambda: GLYPHS, lambda: 60.0)
+    assert [note.cell(each)[0][0] for each in (quiet, firing)] == ["", "9.0 % fail"]
 
 
 def test_a_column_says_what_was_found_in_it() -> None:
