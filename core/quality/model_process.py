@@ -69,6 +69,9 @@ class ModelProcess:
         errors repeat of the process's words. `hint` is what errors advise, and `env` has variables beside those of
         this process."""
         self.who = who
+        self.lost = False
+        """It has ended, or owes an answer that was waited for for too long: whatever it says next is not the answer to
+        what it is asked next."""
         self._hint = hint
         self._secrets = tuple(secrets)
         self._pending = bytearray()
@@ -134,8 +137,10 @@ class ModelProcess:
                     if key.fd != self._requests and not self._read(key.fd):
                         selector.unregister(key.fd)
                 if ended and self._answers not in [key.fd for key, _ in events]:
+                    self.lost = True
                     raise Unmeasurable(f"{self.who} {what}: {self._ending()}", hint=self._hint)
                 if time.monotonic() > deadline:
+                    self.lost = True
                     raise Unmeasurable(
                         f"{self.who} {what}: no answer within {timeout:g} s{self._last_line()}", hint=self._hint
                     )
@@ -143,6 +148,8 @@ class ModelProcess:
 
     def close(self) -> None:
         """Ends the process and its process group. May be called twice."""
+        if self._requests < 0:
+            return
         self._process.poll()
         self.kill()
         self._process.end(_KILL_TIMEOUT)
@@ -191,6 +198,7 @@ class ModelProcess:
         return reply
 
     def _improper(self) -> Unmeasurable:
+        self.lost = True
         return Unmeasurable(f"{self.who}: its process gave no proper answer", hint=self._hint)
 
     def _judged(self, reply: Reply, what: str) -> Reply:

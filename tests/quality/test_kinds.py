@@ -338,6 +338,25 @@ def test_one_that_hangs_or_says_much_is_ended(
     assert check.verdict is Verdict.ERROR and f"no answer within {limit:g} s" in check.message
 
 
+def test_what_one_function_does_to_the_process_is_not_told_of_the_next(
+    gate: Callable[..., GateReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is the answer that came too late taken for that of the next one."""
+    limit = scaled(3.0)
+    monkeypatch.setattr(functions, "CALL_TIMEOUT", limit)
+    (tmp_path / "metrics.py").write_text(
+        "import os, time\n"
+        "def exits(truth, answer, rows):\n    os._exit(7)\n"
+        f"def late(truth, answer, rows):\n    time.sleep({limit + 0.5})\n    return truth * 0 + 111.0\n"
+        "def two(truth, answer, rows):\n    return truth * 0 + 2.0\n"
+    )
+    checks = [mine(name, at_least=0.0) for name in ("exits", "late", "two", "nope")]
+    exits, late, two, nope = gate("amount", None, "amount", *checks).checks
+    assert "ended with exit code 7" in exits.message and f"no answer within {limit:g} s" in late.message
+    assert (two.verdict, two.value) == (Verdict.PASS, 2.0), two.message
+    assert "has no function 'nope'" in nope.message
+
+
 def test_numbers_of_any_size_are_told_as_what_they_are(gate: Callable[..., GateReport], tmp_path: Path) -> None:
     (tmp_path / "costs.py").write_text("def tiny(truth, answer, rows):\n    return (truth - answer).abs() * 1e-7\n")
     same = Check("metric", metric="costs.py:tiny", compare="champion", goal="minimize", at_most=1.0)

@@ -8,6 +8,7 @@ step's environment, the check's `cpus` and `memory` as its limits, and ends with
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -65,6 +66,8 @@ class _Opened(Frozen):
         try:
             return self.process.reply(what, CALL_TIMEOUT)
         except Unmeasurable as error:
+            if self.process.lost:
+                self.process.kill()
             if self.memory is None or self.group is None or not self.group.out_of_memory():
                 raise
             words = f"{self.process.who} {what}: it needed more than its limit of {self.memory >> 20} MiB"
@@ -72,19 +75,20 @@ class _Opened(Frozen):
 
 
 class Functions:
-    """The processes of a gate's own metrics, started when they are asked for the first time. They end with
-    `running`."""
+    """The processes of a gate's own metrics, started when they are asked for the first time, and again after a function
+    that ended one or did not answer. They end with `running`."""
 
     def __init__(self, project: Project, data: GateData, running: ExitStack, log: Callable[[str], None]) -> None:
         self._project, self._data, self._running, self._log = project, data, running, log
         self._processes: dict[_Limited, _Opened] = {}
         self._found: dict[tuple[_Limited, str, int], _Found] = {}
+        self._number = itertools.count()
 
     def metric(self, check: Check, candidate: JudgedModel, champion: JudgedModel | None) -> Metric:
         """Returns the metric that a check asks for. Raises Unmeasurable if its function cannot be loaded or called."""
         name = check.metric
         file = _Limited(name.rpartition(":")[0], check.cpus, check.memory)
-        if file not in self._processes:
+        if file not in self._processes or self._processes[file].process.lost:
             self._processes[file] = self._opened(file, [each for each in (candidate, champion) if each is not None])
         found = self.whole(file, name, candidate.number)
         facts = MetricFacts(name, check.goal, (*TASKS, ""), "")
@@ -105,6 +109,8 @@ class Functions:
         import numpy as np
 
         opened = self._processes[file]
+        if opened.process.lost:
+            raise Unmeasurable(f"{name} is not asked again: it has ended its process, or did not answer", hint=_HINT)
         request = {"do": "call", "function": name.rpartition(":")[2], "model": model}
         opened.process.send(request, b"" if rows is None else rows.astype("<i8").tobytes())
         reply = opened.reply("failed")
@@ -146,7 +152,7 @@ class Functions:
         words = control_groups.lacking(file.cpus, file.memory)
         if words:
             self._log(f"{file.path}: {words}")
-        name = f"metric-{os.getpid()}-{len(self._processes)}"
+        name = f"metric-{os.getpid()}-{next(self._number)}"
         project = self._project
         group = control_groups.make("steps", project.home, name, cpus=file.cpus, memory=file.memory, nice=project.nice)
         if group is not None:
