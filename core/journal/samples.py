@@ -9,7 +9,7 @@ day: 0.4 MB each. The table as a whole is bounded too, whatever the number of en
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -24,8 +24,8 @@ LEVELS = ((1, 3600), (10, 86_400), (60, 14 * 86_400), (600, 90 * 86_400), (3600,
 CONTAINER_LEVELS = LEVELS[:2]
 Levels: TypeAlias = tuple[tuple[int, float], ...]
 MAX_ROWS = 2_000_000
-# More samples than these are stored with one look at all series, instead of one for each.
-MANY = 100
+# Samples that are stored by one statement: SQLite takes at least 999 values.
+AT_ONCE = 200
 # Series that are compacted at once: others that write wait for no more of them.
 COMPACTED_AT_ONCE = 500
 _DAY = 86_400
@@ -56,20 +56,28 @@ class Samples:
         if not measured:
             return
         with self._database.transaction():
-            known = self._all_series() if len(measured) > MANY else {}
-            self._database.many(
-                "INSERT INTO samples VALUES (?,1,?,1,?) ON CONFLICT DO UPDATE SET number = number + 1, total = total +"
-                " excluded.total",
-                [
-                    (
-                        known.get((sample.environment, sample.signal))
-                        or self._series(sample.environment, sample.signal),
-                        math.floor(sample.at),
-                        sample.value,
-                    )
-                    for sample in measured
-                ],
-            )
+            for begin in range(0, len(measured), AT_ONCE):
+                self._put(measured[begin : begin + AT_ONCE])
+
+    def _put(self, measured: Sequence[Sample]) -> None:
+        """Stores samples with two statements. After each statement this thread waits for its turn among all others of
+        the process: with one for each sample, the agent of thousands of containers would hold the journal for
+        minutes."""
+        named = [value for each in measured for value in (each.environment, each.signal)]
+        rows = ",".join(["(?,?)"] * len(measured))
+        self._database.run(f"INSERT OR IGNORE INTO sample_series (environment, signal) VALUES {rows}", named)  # noqa: S608
+        values = [
+            value
+            for each in measured
+            for value in (each.environment, each.signal, math.floor(each.at), float(each.value))
+        ]
+        rows = ",".join(["(?,?,?,?)"] * len(measured))
+        self._database.run(
+            f"WITH measured (environment, signal, at, value) AS (VALUES {rows}) INSERT INTO samples"  # noqa: S608
+            " SELECT id, 1, at, 1, value FROM measured JOIN sample_series USING (environment, signal) WHERE true"
+            " ON CONFLICT DO UPDATE SET number = number + 1, total = total + excluded.total",
+            values,
+        )
 
     def series(self, environment: str, signal: str, *, start: float, end: float, points: int) -> Series:
         """Returns at most `points` means over [start, end], oldest first, None where nothing was measured.
@@ -155,22 +163,8 @@ class Samples:
                 )
             )
 
-    def _all_series(self) -> dict[tuple[str, str], int]:
-        rows = self._database.all("SELECT environment, signal, id FROM sample_series")
-        return {(environment, signal): int(key) for environment, signal, key in rows}
-
     def _known(self, environment: str, signal: str) -> int | None:
         row = self._database.one(
             "SELECT id FROM sample_series WHERE environment = ? AND signal = ?", (environment, signal)
         )
         return int(row[0]) if row else None
-
-    def _series(self, environment: str, signal: str) -> int:
-        """Returns the number of a series, created on first use. It is not cached, because another process's
-        compaction may remove it."""
-        found = self._known(environment, signal)
-        if found is not None:
-            return found
-        return self._database.insert(
-            "INSERT INTO sample_series (environment, signal) VALUES (?,?)", (environment, signal)
-        )

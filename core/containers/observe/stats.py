@@ -4,10 +4,8 @@ to answer a single request for statistics."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import selectors
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -66,7 +64,6 @@ class Stats:
     def close(self) -> None:
         self._stop.set()
         self._changed.set()
-        self._streams.wake()
         self._thread.join(2.0)
 
     def _run(self) -> None:
@@ -164,10 +161,6 @@ class _Streams:
         self._streams: dict[str, Stream] = {}
         self._parts: dict[str, bytes] = {}
         self.latest: dict[str, Counters] = {}
-        # Wakes `read_until`. A socket object fails once it is closed; a pipe's number might belong to another
-        # file by then.
-        self._hear, self._ring = socket.socketpair()
-        self._selector.register(self._hear, selectors.EVENT_READ, "")
 
     def __contains__(self, identity: str) -> bool:
         return identity in self._streams
@@ -188,15 +181,12 @@ class _Streams:
         for identity in [each for each in self._streams if each not in wanted]:
             self._drop(identity)
 
-    def wake(self) -> None:
-        with contextlib.suppress(OSError):
-            self._ring.send(b"x")
-
     def read_until(self, due: float, stop: threading.Event) -> None:
-        while not stop.is_set() and (left := due - time.monotonic()) > 0:
-            for key, _ in self._selector.select(left):
-                if key.data:
-                    self._take(cast(str, key.data))
+        """Waits, and then takes what has arrived meanwhile. To wake for each message, as many as there are containers
+        in each second, would keep all other threads of the process waiting for their turns."""
+        if not stop.wait(max(0.0, due - time.monotonic())):
+            for key, _ in self._selector.select(0):
+                self._take(cast(str, key.data))
 
     def _take(self, identity: str) -> None:
         """Reads everything that has arrived on this connection. TLS may hold back whole records, so it reads until
@@ -224,12 +214,10 @@ class _Streams:
         self.latest.pop(identity, None)
 
     def close(self) -> None:
-        """Closes all connections and wakes the reading thread."""
+        """Closes all connections."""
         for identity in list(self._streams):
             self._drop(identity)
         self._selector.close()
-        self._hear.close()
-        self._ring.close()
 
 
 def counters(line: bytes) -> Counters | None:
