@@ -27,7 +27,7 @@ MAX_ROWS = 2_000_000
 # Samples that are stored by one statement: SQLite takes at least 999 values.
 AT_ONCE = 200
 # Series that are compacted at once: others that write wait for no more of them.
-COMPACTED_AT_ONCE = 500
+COMPACTED_AT_ONCE = 50
 _DAY = 86_400
 
 
