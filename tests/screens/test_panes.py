@@ -133,7 +133,7 @@ def test_names_of_screens_are_cut_only_where_there_is_no_room(app: Callable[...,
         assert "1 Overview  2  3  4  5  6  7" in text(pilot.app).splitlines()[0]
         assert "PRODUCTION" in text(pilot.app).splitlines()[0]
 
-    drive(app(screen="containers"), script, size=(120, 24))
+    drive(app(screen="containers"), script, size=(140, 24))
 
 
 @pytest.mark.parametrize("plain", [False, True])
@@ -163,7 +163,7 @@ def test_a_long_project_name_leaves_room_for_the_screens_names(cockpit: Any, app
         head = text(pilot.app).splitlines()[0]
         assert "a-project" in head and "on-v2" in head and "Overview" in head and "Runs" in head
 
-    drive(app(screen="overview"), script, size=(120, 40))
+    drive(app(screen="overview"), script, size=(140, 40))
 
 
 def test_why_nothing_is_read_is_cut_by_cells(app: Callable[..., PodiumApp], monkeypatch: pytest.MonkeyPatch) -> None:
