@@ -55,8 +55,8 @@ class Samples:
         measured = [sample for sample in samples if math.isfinite(sample.value) and math.isfinite(sample.at)]
         if not measured:
             return
-        with self._database.transaction():
-            for begin in range(0, len(measured), AT_ONCE):
+        for begin in range(0, len(measured), AT_ONCE):
+            with self._database.transaction():
                 self._put(measured[begin : begin + AT_ONCE])
 
     def _put(self, measured: Sequence[Sample]) -> None:

@@ -150,6 +150,7 @@ def test_many_samples_cost_few_statements_and_compaction_lets_others_write(
     raw.set_trace_callback(said.append)
     journal.samples.add([*many, Sample("e1", "memory", NOW, 7.0)])
     assert len([each for each in said if "sample" in each]) == 4, "two for each 200"
+    assert len([each for each in said if each.startswith("COMMIT")]) == 2, "others write in between"
     said.clear()
     journal.samples.compact(NOW + 1.0)
     raw.set_trace_callback(None)
