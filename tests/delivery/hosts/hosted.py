@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from docker import errors
 from podium.core.containers import Engine, open_engine
 from podium.core.containers.engine.address import parse
 from podium.core.delivery.drivers.hosts.driver import HostsDriver
@@ -104,7 +105,8 @@ class Hosted(Docked):
         for engine in self.engines:
             with suppress(PodiumError):
                 for container in engine.containers([self.mark]):
-                    engine.api.remove_container(container["Id"], force=True, v=True)
+                    with suppress(errors.NotFound):  # a Swarm may be faster
+                        engine.api.remove_container(container["Id"], force=True, v=True)
                 self._remove_networks(engine)
                 for volume in engine.api.volumes(filters={"label": self.mark}).get("Volumes") or []:
                     engine.api.remove_volume(volume["Name"], force=True)

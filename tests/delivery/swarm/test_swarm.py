@@ -125,7 +125,8 @@ def test_up_over_and_back_and_off_a_node_without_losing_a_request(swarmed: Swarm
     for number in (1, 2):
         swarmed.version(number)
     swarmed.deploy(1)
-    assert len(set(swarmed.placed().values())) == 3, "the Swarm spreads them"
+    assert len(set(swarmed.placed().values())) == 3, "they are spread"
+    assert all(len(each.tasks) == 1 for each in swarmed.services().values()), "none was started a second time for that"
     with traffic(swarmed) as load:
         _counts(load)
         swarmed.deploy(2)
@@ -181,11 +182,15 @@ def test_a_node_is_lost_in_the_middle_of_a_promotion(swarmed: Swarmed) -> None:
         finally:
             victim.boot()
         wait_until(lambda: swarmed.swarm.answers(victim), 60, what="it is back")
+        swarmed.version(3)
+        swarmed.deploy(3)
+        where = [name for row, name in swarmed.placed().items() if row.startswith("staging-v3-")]
+        assert sorted(where) == ["n1", "n2", "n3"], "the node that is empty does not get all of them"
         _counts(load)
     # What it was answering when it was lost is lost with it: each client has one request at a time.
     assert len(load.failures) <= CLIENTS, load.failures
     assert all(each[1] <= harmed for each in load.failures), (harmed, load.failures)
-    assert swarmed.answers() == str(serving) and changing.error is None, changing.error
+    assert swarmed.answers() == "3" and changing.error is None, changing.error
 
 
 @pytest.mark.in_turn(1, of="short stories on a Swarm")

@@ -178,7 +178,9 @@ class SwarmDriver(DockerDriver):
         task = found.current
         if HEALTHY in found.labels:
             return task is not None and task.running
-        return found.failure is None and (task is None or _NOWHERE not in task.error)
+        if found.failure is None and task is not None and _NOWHERE in task.error:
+            return self.swarm.loosen(found)
+        return found.failure is None
 
     def is_restarting(self, replica: Replica) -> bool:
         found = self.swarm.service(replica.container) if replica.container else None

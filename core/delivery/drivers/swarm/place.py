@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
+from collections.abc import Collection
 from functools import cached_property
 from typing import Any, Final
 
@@ -18,7 +20,7 @@ from ....containers.observe.services import HEALTHY, ServiceListing, SwarmView, 
 from ....errors import PodiumError
 from .. import DriverContext
 from ..docker.place import EngineObjects
-from .recipe import ServiceRecipe, grace
+from .recipe import SPREAD, ServiceRecipe, grace, let_go_anywhere
 
 _POLL_INTERVAL = 0.1
 # How much longer than its own time a task is waited for, and how long it may take to get an address.
@@ -100,7 +102,8 @@ class SwarmObjects(EngineObjects):
             if other.name == recipe.name:
                 self.end(other)
         image = str(recipe.spec["TaskTemplate"]["ContainerSpec"]["Image"])
-        made = swarm.create(self.engine, recipe.avoiding(self._without(image)))
+        lacking = self._without(image)
+        made = swarm.create(self.engine, recipe.avoiding(lacking, self._crowded(recipe, lacking)))
         self.services.forget()
         return made
 
@@ -130,23 +133,49 @@ class SwarmObjects(EngineObjects):
         self.services.forget()
 
     def approve(self, service: str) -> None:
-        """Notes on a service that it was healthy: from now on the Swarm starts it again."""
+        """Notes on a service that it was healthy: from now on the Swarm starts it again, wherever it likes."""
 
         def change(spec: dict[str, Any]) -> None:
+            let_go_anywhere(spec)
             labels: dict[str, str] = spec.get("Labels") or {}
             spec["Labels"] = {**labels, HEALTHY: "yes"}
 
         swarm.update(self.engine, service, change)
         self.services.forget()
 
+    def loosen(self, service: Service) -> bool:
+        """Lets a service go where it was kept off, because it can be nowhere else; False if it was kept off nothing."""
+        if not service.labels.get(SPREAD):
+            return False
+        swarm.update(self.engine, service.id, let_go_anywhere)
+        self.services.forget()
+        return True
+
+    def _crowded(self, recipe: ServiceRecipe, lacking: Collection[str]) -> set[str]:
+        """Returns the nodes that have more replicas of the version than others have. A Swarm spreads the tasks of a
+        service, and each replica is one: without this, all of a version would be on a node that was empty."""
+        self.services.forget()
+        view, version = self.services.all(), recipe.spec["Labels"].get(names.VERSION)
+        same = [each.current for each in self.replicas() if each.wanted and each.labels.get(names.VERSION) == version]
+        counts = Counter(task.node for task in same if task is not None)
+        free = [each.id for each in view.nodes.values() if each.answers and each.availability == "active"]
+        free = [each for each in free if each not in lacking]
+        least = min((counts[each] for each in free), default=0)
+        return {each for each in free if counts[each] > least}
+
     def task(self, service: str) -> Task | None:
-        """Returns the service's task once that has an address; after a while, what there is."""
+        """Returns the service's task once that has an address, and a node if there is one for it; after a while, what
+        there is."""
         deadline = time.monotonic() + _ADDRESS_SECONDS
         while True:
             self.services.forget()
             found = self.service(service)
             task = found.current if found is not None else None
-            if found is None or (task is not None and task.address) or time.monotonic() > deadline:
+            if (
+                found is None
+                or (task is not None and task.address and (task.node or task.error))
+                or time.monotonic() > deadline
+            ):
                 return task
             time.sleep(_POLL_INTERVAL)
 

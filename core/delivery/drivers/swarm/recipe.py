@@ -21,6 +21,9 @@ MOVED_FROM = "podium.moved-from"
 """Labels a service that is to take the place of another one, with the id of that."""
 # Inside, the door's network is its own: who may reach it is what the engine publishes.
 INSIDE = "0.0.0.0"  # noqa: S104
+SPREAD = "podium.spread"
+"""Labels a service with the ids of the nodes that it is kept off until it is healthy, since others of its version are
+there."""
 _MAX_NAME = 63  # the name of a service is one in DNS
 _RESTART_DELAY_NS = 1_000_000_000
 _TMPFS_BYTES = 256 << 20
@@ -35,13 +38,16 @@ class ServiceRecipe(Frozen):
     spec: dict[str, Any]
     stamp: str
 
-    def avoiding(self, nodes: Collection[str]) -> dict[str, Any]:
-        """Returns the description of a service that runs on none of these nodes (ids)."""
+    def avoiding(self, nodes: Collection[str], crowded: Collection[str] = ()) -> dict[str, Any]:
+        """Returns the description of a service that runs on none of these nodes (ids), and at first on none of the
+        `crowded` ones."""
         template = self.spec["TaskTemplate"]
-        constraints = [*template["Placement"]["Constraints"], *(f"node.id!={each}" for each in sorted(nodes))]
+        avoided = sorted({*nodes, *crowded})
+        constraints = [*template["Placement"]["Constraints"], *(f"node.id!={each}" for each in avoided)]
+        spread = {SPREAD: ",".join(sorted(set(crowded) - set(nodes)))}
         return {
             **self.spec,
-            "Labels": {**self.spec["Labels"], SPEC: self.stamp},
+            "Labels": {**self.spec["Labels"], SPEC: self.stamp, **spread},
             "TaskTemplate": {**template, "Placement": {"Constraints": constraints}},
         }
 
@@ -83,6 +89,15 @@ def service(container: ContainerRecipe, network: str, environment: Environment, 
     }
     stamp = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
     return ServiceRecipe(spec["Name"], spec, stamp)
+
+
+def let_go_anywhere(spec: dict[str, Any]) -> None:
+    """Takes the nodes out of a service's description that it was kept off. A task that runs goes on: it is where it may
+    be."""
+    spread = str(spec["Labels"].pop(SPREAD, ""))
+    kept_off = {f"node.id!={each}" for each in spread.split(",") if each}
+    placement: dict[str, list[str]] = spec["TaskTemplate"]["Placement"]
+    placement["Constraints"] = [each for each in placement.get("Constraints") or [] if each not in kept_off]
 
 
 def grace(environment: Environment) -> int:
