@@ -93,6 +93,7 @@ class SwarmDriver(DockerDriver):
                 f" {engine.api.api_version})",
                 hint="install Docker 20.10 or newer",
             )
+        self.swarm.services.forget()
         node = self.swarm.view().nodes.get(str(about.get("NodeID") or ""))
         if node is not None and node.availability != "active" and self.door.standing() is None:
             raise Refused(
