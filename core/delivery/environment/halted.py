@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ... import plugins
-from ...containers.engine.address import of_environment
 from ...domain.project import Environment, Project
 from ...identity.processes import alive, started_at, state
 from ...journal import Journal
@@ -82,6 +81,8 @@ def _here(project: Project, environment: Environment) -> bool:
     """Tells whether its processes are this machine's, also those in containers."""
     if not plugins.driver_capabilities(environment.driver).engine:
         return True
+    from ...containers.engine.address import of_environment  # an environment of processes needs nothing of Docker
+
     return not environment.hosts and of_environment(project, environment).local
 
 
