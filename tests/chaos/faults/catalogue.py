@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 import psutil
 
+from tests.engine.lab import running
+from tests.support import wait_until
+
 from . import boxes, moods
 from .effects import Effect, Excuse
 from .ground import READS, SYNCS, WRITES
@@ -44,6 +47,9 @@ def _signal(
         victim = who(scene, place)
         if not send(victim, signal.SIGSTOP if stop else signal.SIGKILL):
             return None
+        if not stop and victim is not None:
+            # One that was killed has its connections, and takes more, until the kernel gives it a turn to end.
+            wait_until(lambda: not running(victim.pid), 10, interval=0.001, what=f"the {name} has ended")
         undo = (lambda: send(victim, signal.SIGCONT)) if stop else None
         return Effect(f"{name} {'stopped' if stop else 'killed'}", undo, excuses)
 
