@@ -14,7 +14,9 @@ from ...core.domain.watching import AgentStatus
 from ..screens import BY_NAME, MAIN
 from .pane import Pane, Span, cells_of, fit, fit_both_ends
 
-_TITLES = (12, 3, 2, 0)  # letters of the other screens' names, from the widest way to show them on
+# Letters of the other screens' names, from the widest way to show them on; at last their keys alone, close together.
+_CLOSE = -1
+_TITLES = (12, 3, 2, 0, _CLOSE)
 _READABLE = 3  # letters from which on a name that is cut may stand beside one that is not
 _SHORT_NAME = 6  # cells of a project's name that still say which one it is
 _WIDE = 100  # columns from which on the state of the agent is said in full
@@ -107,12 +109,13 @@ class Header(Pane, can_focus=False):
         at = sum(cells_of(text) for text, _ in spans)
         for screen in MAIN:
             here = screen.name == self._here
-            title = screen.title[: None if here or screen.name in whole else letters]
+            title = screen.title[: None if here or screen.name in whole else max(letters, 0)]
+            key = f" {screen.key}" if letters == _CLOSE and not here else f" {screen.key} "
             spans += [
-                (f" {screen.key} ", "accent" if here else "faint"),
+                (key, "accent" if here else "faint"),
                 (f"{title} " if title else "", "text!" if here else "muted"),
             ]
-            cells = len(title) + 4 if title else 3
+            cells = len(key) + (len(title) + 1 if title else 0)
             self._hits.append((at, at + cells, screen.name))
             at += cells
         return spans
