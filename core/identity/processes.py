@@ -9,6 +9,7 @@ the clock did between them.
 
 from __future__ import annotations
 
+import errno
 import os
 import zlib
 from functools import cache
@@ -22,9 +23,16 @@ _FINGERPRINTS = 1 << 20
 _TOLERANCE = 2.0
 
 
+def blind(error: OSError) -> bool:
+    """Tells whether it means that this process cannot look at anything: it has no file descriptor left, or the machine
+    has none. What cannot be looked at is not gone."""
+    return error.errno in (errno.EMFILE, errno.ENFILE)
+
+
 def started_at(pid: int) -> float | None:
     """When the process started, in seconds since the epoch and at most one too early; None when there is none, or it
-    has ended and only waits to be reaped. To be kept and compared by `alive`, not by itself."""
+    has ended and only waits to be reaped. To be kept and compared by `alive`, not by itself. Raises OSError where no
+    descriptor is left to look with."""
     if pid <= 0:
         return None
     try:
@@ -32,7 +40,9 @@ def started_at(pid: int) -> float | None:
             stat = file.read()
     except (FileNotFoundError, ProcessLookupError):
         return None if os.path.exists("/proc/self/stat") else _elsewhere(pid)  # noqa: PTH110
-    except OSError:
+    except OSError as error:
+        if blind(error):
+            raise
         return None
     # The command's name stands in parentheses and may contain spaces and parentheses itself: count from the last one.
     fields = stat[stat.rfind(b")") + 2 :].split()
@@ -45,7 +55,8 @@ def started_at(pid: int) -> float | None:
 
 
 def alive(pid: int | None, started: float | None) -> bool:
-    """Whether the process that had this pid and this start time still runs. Without a start time the answer is no."""
+    """Whether the process that had this pid and this start time still runs. Without a start time the answer is no.
+    Raises OSError where no descriptor is left to look with."""
     if pid is None or started is None:
         return False
     now = started_at(pid)

@@ -43,7 +43,7 @@ def world(nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
     made = Hosted(
         tmp_path_factory.mktemp("hosts"),
         nodes,
-        lease=scaled(6.0),
+        lease=scaled(12.0),  # who renews it shares the machine with all that the test does
         health_timeout=scaled(60.0),
         strategy=Strategy(drain=2.0),
     )

@@ -100,3 +100,31 @@ def test_a_state_directory_is_written_down_and_read_again(tmp_path: Path) -> Non
 def test_labels_and_sockets_of_existing_projects_keep_their_names() -> None:
     assert home_id(Path("/home/anna/shop")) == "096b95a16b08"
     assert path_id(Path("/home/anna/shop/proxy.sock")) == "ef363afdcf66d8b9"
+
+
+BLIND = """
+import os, resource, sys
+from pathlib import Path
+from podium.core.delivery.proxy.placement import ProcessProxyHost
+from podium.core.identity.processes import alive, started_at
+pid, started = os.getpid(), started_at(os.getpid())
+assert alive(pid, started) and not alive(2**22 - 1, started)
+proxy = ProcessProxyHost(Path(sys.argv[1]), "staging", 1)
+assert not proxy.alive()
+Path(sys.argv[1], "haproxy.pid").write_text(str(pid))
+os.closerange(3, 4096)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 4096))
+for look in (lambda: alive(pid, started), lambda: started_at(pid), proxy.alive):
+    try:
+        print(f"it is taken for {look()}")
+    except OSError as error:
+        print(error.strerror)
+"""
+
+
+def test_what_cannot_be_looked_at_for_want_of_descriptors_is_not_gone(tmp_path: Path) -> None:
+    """An agent without descriptors started a second proxy beside the one that ran, and took living workers for dead."""
+    done = subprocess.run(
+        [sys.executable, "-c", BLIND, str(tmp_path)], capture_output=True, text=True, timeout=scaled(60), check=True
+    )
+    assert done.stdout.splitlines() == ["Too many open files"] * 3

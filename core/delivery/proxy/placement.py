@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ...errors import Unreachable
 from ...identity.processes import alive as process_alive
-from ...identity.processes import started_at
+from ...identity.processes import blind, started_at
 from ...replacing import replace_file
 from ..host import daemon, ports
 from ..host.paths import INSTANCES, numbered, socket_path
@@ -85,14 +85,16 @@ class ProcessProxyHost:
 
     def pid(self) -> int | None:
         """Returns the pid, or None if it is not running. A pid counts only if its process was started with this
-        configuration file."""
+        configuration file. Raises OSError where no descriptor is left to look with."""
         try:
             number = int(self._file("haproxy.pid").read_text(encoding="utf-8").split()[0])
             started = started_at(number)
             command = (
                 Path(f"/proc/{number}/cmdline").read_bytes() if Path("/proc/self").exists() else os.fsencode(self.path)
             )
-        except (OSError, ValueError, IndexError):
+        except (OSError, ValueError, IndexError) as error:
+            if isinstance(error, OSError) and blind(error):
+                raise  # a second one would be started beside it
             return None
         ours = os.fsencode(self.path) in command.split(b"\0")
         return number if started is not None and ours and process_alive(number, started) else None
