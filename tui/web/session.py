@@ -1,7 +1,6 @@
 """A cockpit of one browser tab: a process on a terminal of its own, which ends when the tab is closed.
 
-The kernel ends it too if the server dies without a word: with the server's end of the terminal gone, whoever is on it
-gets a SIGHUP.
+The kernel ends it too if the server dies without a word.
 """
 
 from __future__ import annotations
@@ -57,7 +56,16 @@ class Session:
         _resize(master, columns, rows)
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-X", "utf8", "-m", "podium.tui.web.session_main", opening.words()),
+                *(
+                    sys.executable,
+                    "-P",
+                    "-X",
+                    "utf8",
+                    "-m",
+                    "podium.tui.web.session_main",
+                    opening.words(),
+                    str(os.getpid()),
+                ),
                 stdin=slave,
                 stdout=slave,
                 stderr=slave,
