@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from textual.app import ComposeResult
 
-from ..core.domain.board import Answer, BoardRow, Mark
+from ..core.domain.infra.board import Answer, BoardRow, Mark
 from ..tui.context import Context
 from ..tui.queries import BOARD, Query
 from ..tui.widgets.pane import Cell

@@ -2,7 +2,7 @@
 
 To make the methods of one dataclass takes about as long as to import a small module (4 million instructions of Python
 3.11), and a command uses a third of those that it imports: with all of them made, `podium status` took a third longer.
-Half of that are the methods that compare, hash and show a value, which are the same code here for all classes.
+What compares, hashes and shows a value is the same code here for all classes: a tenth less to make.
 """
 
 from __future__ import annotations

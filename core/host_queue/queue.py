@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..domain.frozen import Frozen
+from ..domain.machines.cluster import whose
 from ..identity.account import account, expanded
 from ..identity.machine import here
+from .gpus import gpus
 from .resources import Capacity, Free, Wanted, capacity, cpus_of_process, gpu_words
 
 # A directory, or `off`.
@@ -64,7 +66,7 @@ class Claim(Frozen):
 
     @property
     def words(self) -> str:
-        return f"run {self.owner.run} of {self.owner.project} ({self.step})"
+        return whose(self.owner.project, self.owner.run, self.step)
 
 
 class Given(Frozen):
@@ -95,7 +97,7 @@ def directory() -> Path | None:
 def cpus_here() -> float:
     """Returns how many CPUs of this machine steps may have, by its queue."""
     place = directory()
-    return capacity(place, with_gpus=False).cpus if place is not None else float(cpus_of_process())
+    return capacity(place).cpus if place is not None else float(cpus_of_process())
 
 
 class HostQueue:
@@ -157,7 +159,7 @@ class HostQueue:
         assert self._place is not None
         some = wanted.gpus > 0
         if some not in self._capacity:
-            self._capacity[some] = capacity(self._place, with_gpus=some)
+            self._capacity[some] = capacity(self._place, gpus() if some else ())
         return self._capacity[some]
 
     def _parent(self, others: Sequence[Claim]) -> Claim | None:

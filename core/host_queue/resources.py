@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 from ..domain.frozen import Frozen
-from .gpus import gpus
+from .gpus import Gpu
 
 # A file in the queue's directory by which somebody says how much of the machine steps may have:
 # {"cpus": 6, "memory": 17179869184, "gpus": ["0"]}.
@@ -95,15 +95,15 @@ class Capacity(Frozen):
         )
 
 
-def capacity(directory: Path, *, with_gpus: bool) -> Capacity:
-    """Returns what there is, by the system or by `host.json` in the directory. GPUs are looked for only where they
-    are wanted: that takes a moment."""
+def capacity(directory: Path, found: Sequence[Gpu] = ()) -> Capacity:
+    """Returns what there is, by the system or by `host.json` in the directory; of GPUs, those of `found` that it lets
+    steps have. To look for them takes a moment, so only who wants some does."""
     said = _said(directory)
     there = cpus_of_process()
-    found = tuple(gpu.index for gpu in gpus()) if with_gpus else ()
     wanted = said.get("gpus")
-    chosen = tuple(index for index in found if index in {str(each) for each in cast("list[Any]", wanted)}) \
-        if isinstance(wanted, list) else found  # fmt: skip
+    there_are = tuple(gpu.index for gpu in found)
+    chosen = tuple(index for index in there_are if index in {str(each) for each in cast("list[Any]", wanted)}) \
+        if isinstance(wanted, list) else there_are  # fmt: skip
     cpus, memory = said.get("cpus"), said.get("memory")
     return Capacity(
         float(cpus) if isinstance(cpus, int | float) and cpus > 0 else float(there),

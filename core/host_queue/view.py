@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..domain.machines.cluster import Share
 from ..domain.machines.machine import MachineClaim, MachineGpu, MachineStatus
 from ..identity.machine import here
-from .gpus import gpus
+from .gpus import Gpu, gpus
 from .queue import Claim, claims_in, directory, standing
 from .resources import Capacity, capacity
 
@@ -20,27 +20,21 @@ def status() -> MachineStatus:
     host = here().host
     if place is None:
         return MachineStatus(host, Share(), Share(), off=True)
-    there = capacity(place, with_gpus=True)
+    found = gpus()
+    there = capacity(place, found)
     claims = sorted(claims_in(place), key=lambda each: (not each.running, each.place))
     running = [each for each in claims if each.running]
     return MachineStatus(
         host,
         Share(sum(each.wanted.cpus for each in running), there.cpus),
         Share(sum(each.wanted.memory for each in running), there.memory),
-        tuple(_gpu(number, words, running) for number, words in _seen(there).items()),
+        tuple(_gpu(gpu, running) for gpu in found if gpu.index in there.gpus),
         tuple(_claim(each, there, claims) for each in claims),
     )
 
 
-def _seen(there: Capacity) -> dict[str, str]:
-    if not there.gpus:
-        return {}
-    words = {gpu.index: gpu.words for gpu in gpus()}
-    return {number: words.get(number, f"GPU {number}") for number in there.gpus}
-
-
-def _gpu(number: str, words: str, running: Sequence[Claim]) -> MachineGpu:
-    return MachineGpu(number, words, next((each.words for each in running if number in each.given), ""))
+def _gpu(gpu: Gpu, running: Sequence[Claim]) -> MachineGpu:
+    return MachineGpu(gpu.index, gpu.words, next((each.words for each in running if gpu.index in each.given), ""))
 
 
 def _claim(claim: Claim, there: Capacity, claims: Sequence[Claim]) -> MachineClaim:
@@ -52,6 +46,7 @@ def _claim(claim: Claim, there: Capacity, claims: Sequence[Claim]) -> MachineCla
         now = standing(claim, there, claims)
         waits = now.words(claim.wanted, claims) if now.lacking else "starts in a moment"
     return MachineClaim(
+        claim.place,
         claim.owner.project,
         claim.owner.run,
         claim.step,

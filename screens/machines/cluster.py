@@ -38,7 +38,7 @@ class ClusterScreen(PodiumScreen):
         yield Table[MachineClaim](
             "Steps",
             claim_columns(lambda: self.glyphs, self.podium.clock),
-            key=lambda each: each.key,
+            key=lambda each: each.place,
             text=lambda each: f"{each.whose} {each.state} {each.user} {each.asks} {each.waits}",
             id="steps",
         )

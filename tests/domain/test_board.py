@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from podium.core.domain.board import Mark, of_environment, of_infra
 from podium.core.domain.delivery import EnvironmentStatus, Replica, ReplicaState
+from podium.core.domain.infra.board import Mark, of_environment, of_infra
 from podium.core.domain.infra.declared import Declared, DeclaredKind, DeclaredState
 from podium.core.domain.infra.plan import Drift, InfraStatus
 from podium.core.domain.monitoring import AlertState, AlertStatus

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....core.cockpit import Cockpit
-from ....core.domain.board import Answer, BoardRow
+from ....core.domain.infra.board import Answer, BoardRow
 from ...options import Output
 from ...text import diagnostics, output
 from ...text.output import Column, Format
@@ -28,7 +28,7 @@ def board(cockpit: Cockpit, output_format: Output = Format.TABLE) -> int:
       podium board -o json
     """
     rows = cockpit.board.list()
-    cells = [(row.name, row.mark.value, *map(_cell, row.answers)) for row in rows]
+    cells = [(row.name, row.mark.value, *(answer.words for answer in row.answers)) for row in rows]
     output.rows(output_format, _COLUMNS, cells, map(shape, rows))
     return diagnostics.DONE
 
@@ -48,7 +48,3 @@ def shape(row: BoardRow) -> dict[str, Any]:
 
 def _answer(answer: Answer) -> dict[str, str]:
     return {"state": answer.mark.value, "words": answer.words}
-
-
-def _cell(answer: Answer) -> str:
-    return answer.words

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...domain.board import BoardRow, of_environment, of_infra
+from ...domain.infra.board import BoardRow, of_environment, of_infra
 from ...domain.infra.declared import DeclaredKind
 from ..opened import OpenProject
 from .declared import DeclaredThings

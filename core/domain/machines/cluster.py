@@ -8,6 +8,11 @@ from dataclasses import field
 from ..frozen import Frozen
 
 
+def whose(project: str, run: int | str, step: str) -> str:
+    """Returns `run 12 of shop (train)`: whose a share of a machine is."""
+    return f"run {run} of {project} ({step})"
+
+
 class Share(Frozen):
     """How much of one kind of resource is in use."""
 
@@ -77,7 +82,7 @@ class ClusterJob(Frozen):
     @property
     def whose(self) -> str:
         """Returns the run and step of one that Podium submitted; empty for others."""
-        return f"run {self.run} of {self.project} ({self.step})" if self.project else ""
+        return whose(self.project, self.run, self.step) if self.project else ""
 
 
 class ClusterStatus(Frozen):

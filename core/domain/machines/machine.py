@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ..frozen import Frozen
 from ..text.format import count
-from .cluster import Share
+from .cluster import Share, whose
 
 
 class MachineClaim(Frozen):
     """What one step of any project has of this machine, or waits for."""
 
+    place: int
+    """Its place in the order of all, which no other has."""
     project: str
     run: int
     step: str
@@ -27,16 +29,11 @@ class MachineClaim(Frozen):
 
     @property
     def whose(self) -> str:
-        return f"run {self.run} of {self.project} ({self.step})"
+        return whose(self.project, self.run, self.step)
 
     @property
     def state(self) -> str:
         return "running" if self.running else "waiting"
-
-    @property
-    def key(self) -> str:
-        """Returns what tells it apart from all others."""
-        return f"{self.project} {self.run} {self.step} {self.user}"
 
 
 class MachineGpu(Frozen):

@@ -25,7 +25,6 @@ from podium.core import plugins
 from podium.core.delivery.replay.report import to_dict
 from podium.core.domain.access.clients import Token, TokenScope
 from podium.core.domain.attention import Need, Reason
-from podium.core.domain.board import Answer, BoardRow, Mark
 from podium.core.domain.containers import Container, Image, UnneededImage
 from podium.core.domain.delivery import (
     CanaryState,
@@ -43,6 +42,7 @@ from podium.core.domain.evidence.anchors import Anchor, Anchored
 from podium.core.domain.evidence.proof import Bundle, Proof, SignedVersion, Standing
 from podium.core.domain.evidence.why import WhyLine
 from podium.core.domain.hosts import CiAttention, CiJob, CiRow, CiRun, CiState, Workflow
+from podium.core.domain.infra.board import Answer, BoardRow, Mark
 from podium.core.domain.infra.declared import Declared, DeclaredKind
 from podium.core.domain.infra.plan import Drift, InfraPlan, InfraStatus, ResourceChange
 from podium.core.domain.infra.rules import ChangeKind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from podium.core.domain.board import Answer, BoardRow, Mark
+from podium.core.domain.infra.board import Answer, BoardRow, Mark
 from textual.pilot import Pilot
 
 from tests.tui.driving import drive, make_app, settled, text, until

@@ -42,10 +42,10 @@ MACHINE = MachineStatus(
     Share(6 << 30, 16 << 30),
     (MachineGpu("0", "GPU 0: 87 % busy, 11.2 of 24.0 GiB, 71 °C", "run 7 of shop (train)"), MachineGpu("1", "GPU 1")),
     (
-        MachineClaim("shop", 7, "train", "bert", "2 CPUs, 4.0 GiB and a GPU", True, ("0",), NOW - 600),
-        MachineClaim("flight-delay", 41, "data", "anna", "1 CPU", True, (), NOW - 20),
+        MachineClaim(1, "shop", 7, "train", "bert", "2 CPUs, 4.0 GiB and a GPU", True, ("0",), NOW - 600),
+        MachineClaim(2, "flight-delay", 41, "data", "anna", "1 CPU", True, (), NOW - 20),
         MachineClaim(
-            "flight-delay", 41, "gate", "anna", "2 CPUs", False, (), NOW - 15,
+            3, "flight-delay", 41, "gate", "anna", "2 CPUs", False, (), NOW - 15,
             "waits for 2 CPUs, in use by run 7 of shop (train), run 41 of flight-delay (data)",
         ),
     ),

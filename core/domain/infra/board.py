@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from .delivery import Condition, EnvironmentStatus
-from .frozen import Frozen
-from .infra.declared import Declared, DeclaredState
-from .infra.plan import InfraStatus
-from .monitoring import AlertState, AlertStatus
-from .text import format as fmt
-from .verdicts import Source, VersionVerdict
+from ..delivery import Condition, EnvironmentStatus
+from ..frozen import Frozen
+from ..monitoring import AlertState, AlertStatus
+from ..text import format as fmt
+from ..verdicts import Source, VersionVerdict
+from .declared import Declared, DeclaredState
+from .plan import InfraStatus
 
 
 class Mark(StrEnum):
