@@ -46,7 +46,9 @@ def started_at(pid: int) -> float | None:
         return None
     # The command's name stands in parentheses and may contain spaces and parentheses itself: count from the last one.
     fields = stat[stat.rfind(b")") + 2 :].split()
-    if fields[0] in (b"Z", b"X"):
+    # While the kernel ends a process of several threads, its first one waits to be reaped before the others have let go
+    # of what they share: a listener that is still open is still given connections.
+    if fields[0] in (b"Z", b"X") and int(fields[17]) <= 1:
         return None
     at = _boot_time() + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     # Never 0: that is the fraction of what stands for «no start time».

@@ -12,8 +12,10 @@ import pytest
 from podium.core.identity.directory import DirectoryStatus, StateDirectory, path_id
 from podium.core.identity.home import home_id
 from podium.core.identity.machine import Machine, ProcessLocation, boot_id, here, hostname
+from podium.core.identity.processes import started_at, state
 
 from tests.runner.scale import scaled
+from tests.support import wait_until
 
 HERE = Machine("anna", "m1", "b1", "pid:[1]")
 
@@ -128,3 +130,20 @@ def test_what_cannot_be_looked_at_for_want_of_descriptors_is_not_gone(tmp_path: 
         [sys.executable, "-c", BLIND, str(tmp_path)], capture_output=True, text=True, timeout=scaled(60), check=True
     )
     assert done.stdout.splitlines() == ["Too many open files"] * 3
+
+
+def test_a_process_runs_until_the_last_of_its_threads_has_ended() -> None:
+    """The first may have ended alone: what it had open stays open."""
+    code = (
+        "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(600,)).start();"
+        " ctypes.CDLL(None).pthread_exit(None)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        wait_until(lambda: state(process.pid) == "Z", 20)
+        assert started_at(process.pid) is not None
+    finally:
+        process.kill()
+    wait_until(lambda: started_at(process.pid) is None, 20)
+    assert state(process.pid) == "Z", "not reaped yet"
+    process.wait()

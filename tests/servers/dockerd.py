@@ -233,6 +233,8 @@ def clear(root: Path) -> None:
 # ---- an engine for a machine that has none
 
 LOCAL = Path("/var/run/docker.sock")
+# Not `docker0`, which engines of the tests delete when they start (see docker0.py).
+_BRIDGE, _ADDRESS = "podium-own", "172.17.0.1/16"
 
 
 def ensure_cgroups() -> None:
@@ -270,8 +272,12 @@ def start(root: Path) -> None:
     ensure_cgroups()
     root.mkdir(parents=True, mode=0o700, exist_ok=True)
     (root / "iptables").write_text(_firewall())
+    run("ip", "link", "del", _BRIDGE, check=False)
     (root / "links").write_text("\n".join(sorted(_links())))
-    wait_for(LOCAL, spawn(root, LOCAL, ()), root / "dockerd.log")
+    run("ip", "link", "add", _BRIDGE, "type", "bridge")
+    run("ip", "addr", "add", _ADDRESS, "dev", _BRIDGE)
+    run("ip", "link", "set", _BRIDGE, "up")
+    wait_for(LOCAL, spawn(root, LOCAL, ["--bridge", _BRIDGE]), root / "dockerd.log")
 
 
 def stop(root: Path) -> None:
@@ -284,7 +290,7 @@ def stop(root: Path) -> None:
     if (root / "links").exists():
         before = {*(root / "links").read_text().split()}
         for link in _links():
-            if link not in before and (link == "docker0" or link.startswith(("br-", "veth"))):
+            if link not in before and (link == _BRIDGE or link.startswith(("br-", "veth"))):
                 run("ip", "link", "del", link, check=False)
         subprocess.run(["iptables-restore", str(root / "iptables")], timeout=scaled(30), check=False)
     clear(root)
