@@ -3,11 +3,11 @@ https://docs.haproxy.org/2.8/configuration.html."""
 
 from __future__ import annotations
 
+from ..delivery.proxy.bounds import GLOBAL_LINES, default_lines, error_lines, request_lines
 from ..domain.engines.exports import ExportedEnvironment, Served
 
 # The engine answers for the names of services at this address, in every container of a network of its own.
 _DNS = "127.0.0.11:53"
-_ANSWER_GRACE = 10.0
 _MOST = 256
 
 
@@ -27,33 +27,18 @@ def configuration(facts: ExportedEnvironment, services: tuple[str, ...]) -> str:
     )
     return f"""\
 global
-  maxconn 4000
-resolvers engine
+{GLOBAL_LINES}resolvers engine
   nameserver engine {_DNS}
   hold valid 1s
   hold nx 1s
 defaults
-  mode http
-  timeout connect 2s
-  timeout client 120s
-  timeout server {_time(request.prediction + _ANSWER_GRACE)}
-  timeout queue 10s
-  timeout http-request {_time(request.headers)}
-  timeout http-keep-alive 60s
-  timeout check 5s
-  retries 3
-  option redispatch 1
+{default_lines(request)}  retries 3
   retry-on conn-failure
-frontend clients
+{error_lines(request)}frontend clients
   bind :{environment.port}
-  http-request deny status 413 if {{ req.hdr_val(content-length) gt {request.body} }}
-  default_backend replicas
+{request_lines(request)}  default_backend replicas
 backend replicas
   balance roundrobin
   option httpchk
   http-check send meth GET uri /ping
 {servers}"""
-
-
-def _time(seconds: float) -> str:
-    return f"{round(seconds * 1000)}ms"

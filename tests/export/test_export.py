@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 import secrets
 import shutil
+import socket
 import subprocess
 import time
 from collections import Counter
@@ -80,6 +82,22 @@ def test_compose_serves_a_canary_as_it_stands(docked: Docked, tmp_path: Path) ->
     with started(done.directory):
         # Each version has two servers, of weights 256 and 85: of 200 answers in turns 50 are the canary's.
         wait_until(lambda: 40 <= Counter(answer(port) for _ in range(200))["2"] <= 60, 60.0)
+        bounds_hold(port)
+
+
+def bounds_hold(port: int) -> None:
+    """As Podium's own proxy has them, and in JSON."""
+    for head, status, words in (
+        (f"GET /{'x' * 9_000} HTTP/1.1\r\n", 414, "address is too long"),
+        (f"GET / HTTP/1.1\r\n{''.join(f'x-{number}: 1{chr(13)}{chr(10)}' for number in range(120))}", 431, "headers"),
+        ("POST /invocations HTTP/1.1\r\nContent-Length: 99999999999\r\n", 413, "too large"),
+    ):
+        with socket.create_connection(("127.0.0.1", port), timeout=scaled(10)) as connection:
+            connection.sendall(f"{head}Host: m\r\nConnection: close\r\n\r\n".encode())
+            got = http.client.HTTPResponse(connection)
+            got.begin()
+            body = got.read()
+            assert got.status == status and words in body.decode(), (got.status, body)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from podium.core.delivery.proxy.haproxy import binary
 from podium.core.domain.engines.exports import ExportedEnvironment, Served
 from podium.core.domain.project import Batch, Environment, RequestBounds, Strategy
 from podium.core.export import compose, haproxy, kubernetes
@@ -61,6 +62,14 @@ def test_compose_itself_accepts_the_file(case: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     read = yaml.safe_load(done.stdout)["services"]
     assert {one.image for one in CASES[case].served} == {read[name]["image"] for name in read if name != "proxy"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_haproxy_itself_accepts_the_file(case: str, tmp_path: Path) -> None:
+    file = tmp_path / compose.PROXY_FILE
+    file.write_text(compose.files(CASES[case])[compose.PROXY_FILE])
+    done = subprocess.run([binary(), "-c", "-f", file], capture_output=True, text=True, timeout=scaled(60), check=False)
+    assert done.returncode == 0 and "WARNING" not in done.stderr, done.stderr
 
 
 def test_what_compose_reads_is_what_was_meant(tmp_path: Path) -> None:

@@ -18,31 +18,18 @@ from ...domain.project import RequestBounds
 from ...errors import MissingExtra, Unreachable
 from ..host.http import socket_in
 from ..host.ports import addresses
-from .front import Entry, Front, answer, backend_lines, frontend, global_lines, own_socket, told
+from .bounds import GLOBAL_LINES, default_lines, error_lines, request_lines
+from .front import Entry, Front, backend_lines, frontend, global_lines, own_socket
 from .mesh import BACKEND_LINES, CHECK_HEADER, KEEPALIVE, BackendServer, Mesh
 
 BACKEND = "replicas"
-_TOO_MUCH = "REQUEST_LIMIT_EXCEEDED"
 SENT = "x-podium-sent"  # a header for replicas (serving/predicting.py)
-# Requests up to this size can be sent again to another replica when the first dies on them (http-buffer-request has
-# HAProxy wait for the whole of them before it sends anything, without which it does not repeat them); larger ones only
-# while no connection was made.
-_BUFFER_BYTES = 65_536
-# What a request's head may be: so many fields, so many bytes of them, and of its target. HAProxy parses more than that
-# (up to a buffer, and `_PARSED_FIELDS`), because what it cannot parse gets a text of its own that no directive changes.
-_FIELDS = 100
-_FIELD_BYTES = 32_768
-_TARGET_BYTES = 8_192
-_PARSED_FIELDS = 1_000
 # A dead replica refuses the connection, and the request is immediately sent to another: checks can be slow, so that a
 # busy machine does not count as dead.
 _CHECK_OPTIONS = "check inter 1s fastinter 500ms downinter 200ms fall 3 rise 1"
 # Until checks have found out, every second try may be at another dead replica: with so many, none of the requests that
 # come while two of three are dead is lost. Those that end what predicts them are not tried so often (serving/guard.py).
 _RETRIES = 10
-_CLIENT_SECONDS = 120  # of silence, before the connection of a client that should read or send is closed
-# A replica answers by itself when a prediction takes too long; the proxy waits this much longer for that.
-_ANSWER_GRACE = 10.0
 
 
 class ProxyLayout(Frozen):
@@ -114,72 +101,20 @@ def binary() -> str:
     )
 
 
-def _errors(request: RequestBounds) -> str:
-    """Returns the directives for what HAProxy itself answers, in the form of a replica's errors."""
-    late = f"its headers have {request.headers:g} s to arrive, and the rest {request.arrival:g} s"
-    waited = request.prediction + _ANSWER_GRACE
-    found = {
-        400: ("BAD_REQUEST", "This is not a request in HTTP."),
-        408: ("DEADLINE_EXCEEDED", f"The request did not arrive in time: {late}."),
-        413: (_TOO_MUCH, f"The request is too large: at most {request.body} bytes are accepted."),
-        500: ("INTERNAL_ERROR", "The proxy failed."),
-        502: ("INTERNAL_ERROR", "The replica ended, or answered something that is not HTTP."),
-        503: ("TEMPORARILY_UNAVAILABLE", "No replica can take the request now."),
-        504: ("DEADLINE_EXCEEDED", f"The replica did not answer within {waited:g} s."),
-    }
-    return "".join(
-        f"  http-error status {status} content-type application/json string '{told(code, message)}'\n"
-        for status, (code, message) in found.items()
-    )
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{round(seconds * 1000)}ms"
-
-
-def _bounds(request: RequestBounds) -> str:
-    """Returns the rules by which a request is refused before a replica sees it. That it has arrived is waited for up
-    to the size of a buffer; of a larger one the replica waits for the rest."""
-    target = answer(414, _TOO_MUCH, f"The address is too long: at most {_TARGET_BYTES} bytes are accepted.")
-    fields = answer(431, _TOO_MUCH, f"There are too many headers: at most {_FIELDS} are accepted.")
-    head = answer(431, _TOO_MUCH, f"The headers are too large: at most {_FIELD_BYTES} bytes are accepted.")
-    return f"""  http-request {target} if {{ url,length gt {_TARGET_BYTES} }}
-  http-request {fields} if {{ req.fhdr_cnt gt {_FIELDS} }}
-  http-request {head} if {{ req.hdrs,length gt {_FIELD_BYTES} }}
-  http-request deny status 413 default-errorfiles if {{ req.hdr_val(content-length) gt {request.body} }}
-  http-request wait-for-body time {_milliseconds(request.arrival)} at-least {request.body + 1}
-  http-request deny status 413 default-errorfiles if {{ req.body_size gt {request.body} }}
-"""
-
-
 def render(layout: ProxyLayout, runtime: PurePath, instance: int = 1) -> str:
     """Returns the configuration file of an instance; `runtime` is the path of its socket. The first line is a
     fingerprint of everything that only a new process can change (see `fixed_part`)."""
     request, front, mesh = layout.request, layout.front, layout.mesh
     where = Entry(_address(layout.bind, layout.port), runtime, instance, mesh.fence if mesh else ())
-    frontends = frontend(front, where, _bounds(request), BACKEND)
+    frontends = frontend(front, where, request_lines(request), BACKEND)
     between = mesh.sections() if mesh else ""
     fixed = f"""global
 {global_lines(front, files=mesh is not None)}  stats socket {runtime} mode 600 level admin expose-fd listeners
-  maxconn 4000
   hard-stop-after 60s
-  tune.bufsize {_BUFFER_BYTES}
-  tune.http.maxhdr {_PARSED_FIELDS}
-defaults
-  mode http
-  timeout connect 2s
-  timeout client {_CLIENT_SECONDS}s
-  timeout server {_milliseconds(request.prediction + _ANSWER_GRACE)}
-  timeout queue 10s
-  timeout http-request {_milliseconds(request.headers)}
-  timeout http-keep-alive 60s
-  timeout check 5s
-  option idle-close-on-response
-  option http-ignore-probes
-  retries {_RETRIES}
-  option redispatch 1
+{GLOBAL_LINES}defaults
+{default_lines(request)}  retries {_RETRIES}
   retry-on conn-failure empty-response junk-response 503
-{_errors(request)}{frontends}{between}backend {BACKEND}
+{error_lines(request)}{frontends}{between}backend {BACKEND}
 {backend_lines(front)}{BACKEND_LINES if mesh else KEEPALIVE if layout.apart else ""}  balance roundrobin
   option http-buffer-request
   # When it came, and how many replicas can take it: one whose model is kept busy may let it go to another.
