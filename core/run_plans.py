@@ -18,12 +18,13 @@ from typing import Self
 from . import plugins
 from .delivery.environment.history import model_of
 from .delivery.rollout import plans as rollouts
+from .domain.access.proof import Proof
 from .domain.access.roles import ROLE_OF, Role
 from .domain.delivery import How
 from .domain.frozen import Frozen
 from .domain.infra.settings import CLOUDFORMATION, TERRAFORM
 from .domain.plans import RESTS_ON_PREFIX, Change, Plan
-from .domain.project import Project, Proof, StepSpec
+from .domain.project import Project, StepSpec
 from .domain.runs import Agreement, Approval, Run, Step, StepState
 from .domain.text.format import ago, count
 from .engine.approvals import Approver, counting, missing, why_not

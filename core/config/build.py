@@ -1,4 +1,4 @@
-"""Turns the reader's records into the frozen dataclasses of core/domain/project.py. Nothing is checked here.
+"""Turns the reader's records into the frozen dataclasses of core/domain/project/. Nothing is checked here.
 
 A dataclass's fields are the keys of its section, and get their own defaults where a key is not written; the metadata
 of a field (`key`, `section`, `sections`) says what differs from that. Only what is more than a copy stands below.
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from ..domain.access.clients import Auth, Tls
+from ..domain.access.proof import Proof
 from ..domain.access.roles import Allowed, Role, Roles
 from ..domain.infra.rules import ChangeKind, Rule, Rules
 from ..domain.infra.settings import CLOUDFORMATION, TERRAFORM
@@ -32,7 +33,6 @@ from ..domain.project import (
     OnAlert,
     Pipeline,
     Project,
-    Proof,
     ReferenceSpec,
     ServingHost,
     Sink,

@@ -1,7 +1,7 @@
 """Every section of podium.yaml; `keys/` has the keys of each, with their kinds and purposes.
 
 The reader checks by these tables, the JSON Schema is made from them (json_schema.py), and the test of
-config.example.yaml walks them. To add a key, add a line to its section in `keys/`, its field in core/domain/project.py,
+config.example.yaml walks them. To add a key, add a line to its section in `keys/`, its field in core/domain/project/,
 and the key in config.example.yaml.
 """
 

@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..clock import elapsed
+from ..domain.access.proof import Proof
 from ..domain.frozen import Frozen
-from ..domain.project import Approvers, Proof, StepSpec
+from ..domain.project import Approvers, StepSpec
 from ..domain.runs import Approval, Run, Trigger
 from ..domain.text.format import count
 from ..identity.account import account, in_group

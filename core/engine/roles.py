@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..domain.access.proof import Proof
 from ..domain.access.roles import Allowed, Role, Roles
-from ..domain.project import Project, Proof
+from ..domain.project import Project
 from ..domain.runs import Run
 from ..errors import Refused
 from ..identity.account import in_group

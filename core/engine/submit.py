@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from .. import plugins
-from ..domain.project import Project, Proof
+from ..domain.access.proof import Proof
+from ..domain.project import Project
 from ..domain.runs import PIPELINE, Agreement, Approval, Run, RunState, Step, StepState, Trigger
 from ..errors import NotFound, PodiumError, Refused, RunFailed, UsageError
 from ..identity.processes import alive, started_at

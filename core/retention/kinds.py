@@ -2,7 +2,7 @@
 kept, and how it is removed.
 
 Whatever a new capability keeps gets a row here, with its key in `retain:` (core/config/keys/retain.py and
-core/domain/project.py) or a word on why nothing has to be removed; a test fails for a directory or a table that is
+core/domain/project/) or a word on why nothing has to be removed; a test fails for a directory or a table that is
 in no row.
 """
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from podium.core.cockpit import Cockpit
 from podium.core.demo.forge import Forge
+from podium.core.domain.access.proof import Proof
 from podium.core.domain.models import Version
-from podium.core.domain.project import Proof
 from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import Verdict
 from podium.core.engine import submit

@@ -13,10 +13,10 @@ from podium.core import plugins
 from podium.core.cockpit import Cockpit
 from podium.core.delivery.environment.runtime import EnvironmentRuntime
 from podium.core.delivery.rollout.carry_out import RolloutRequest, check
+from podium.core.domain.access.proof import Proof
 from podium.core.domain.delivery import How, Stopped
 from podium.core.domain.models import Version
 from podium.core.domain.plans import Plan
-from podium.core.domain.project import Proof
 from podium.core.domain.runs import PIPELINE, Agreement, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import Verdict
 from podium.core.engine import submit

@@ -8,7 +8,8 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from podium.core.domain.project import Approvers, Proof, StepSpec
+from podium.core.domain.access.proof import Proof
+from podium.core.domain.project import Approvers, StepSpec
 from podium.core.domain.runs import PIPELINE, Agreement, Approval, Run, RunState, Trigger
 from podium.core.engine.approvals import Approver, counting, missing, waiting_words, why_not
 from podium.core.engine.submit import approve

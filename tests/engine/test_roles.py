@@ -12,9 +12,10 @@ import pytest
 from podium.core import changes
 from podium.core.cockpit import Cockpit
 from podium.core.config import load
+from podium.core.domain.access.proof import Proof
 from podium.core.domain.access.roles import ROLE_OF, Role
 from podium.core.domain.delivery import CanaryRequest, DeploymentState, How
-from podium.core.domain.project import Project, Proof
+from podium.core.domain.project import Project
 from podium.core.domain.runs import RunState, StepState
 from podium.core.engine import roles
 from podium.core.engine.approvals import Approver

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from podium.core.domain.access.proof import Proof
 from podium.core.domain.delivery import DeploymentState, How, Replica, ReplicaState
 from podium.core.domain.models import MetricPoint, Version
 from podium.core.domain.monitoring import AlertEvent
-from podium.core.domain.project import Proof
 from podium.core.domain.runs import PIPELINE, Run, RunState, Step, StepState, Trigger
 from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
 from podium.core.errors import NotFound, Refused

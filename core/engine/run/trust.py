@@ -13,12 +13,13 @@ from dataclasses import fields, replace
 
 from ... import plugins
 from ...domain.access.clients import Auth
+from ...domain.access.proof import Proof
 from ...domain.access.roles import Role
 from ...domain.evidence.settings import Evidence
 from ...domain.frozen import Frozen
 from ...domain.infra.rules import Rules, joined
 from ...domain.infra.settings import Infra
-from ...domain.project import Approvers, Check, Environment, Gate, Pipeline, Project, Proof, StepSpec
+from ...domain.project import Approvers, Check, Environment, Gate, Pipeline, Project, StepSpec
 
 # What a commit of another branch may say for itself.
 _OWN = frozenset({"name", "root", "home", "pipelines", "env", "secrets", "idle", "digest"})
