@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import pty
 import re
@@ -12,9 +13,10 @@ import termios
 from pathlib import Path
 
 import pytest
+from hypothesis.internal.conjecture import junkdrawer
 from podium.core.identity.processes import alive, started_at
 
-from tests.runner import scale, turns
+from tests.runner import hooks, scale, turns
 from tests.runner.conftest import Pytest
 from tests.runner.scale import scaled
 from tests.support import wait_until
@@ -218,3 +220,16 @@ def test_every_process_draws_the_same_tests(run_pytest: Pytest, monkeypatch: pyt
     monkeypatch.setenv(turns.WHICH, "few")
     monkeypatch.delenv(turns.SEED, raising=False)
     assert outcome(run_pytest(TURNS, "-n", "2", "--dist", "loadfile")) == {"passed": 5}
+
+
+def test_nothing_of_hypothesis_runs_within_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the handler of a signal raised meanwhile would be lost."""
+
+    def theirs() -> list[object]:
+        return [each for each in gc.callbacks if getattr(each, "__module__", "") == junkdrawer.__name__]
+
+    monkeypatch.setattr(junkdrawer, "_gc_initialized", False)
+    junkdrawer.gc_cumulative_time()
+    assert theirs(), "or it no longer does so"
+    hooks.leave_collector_alone()
+    assert not theirs()
