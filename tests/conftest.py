@@ -46,6 +46,7 @@ LONG = (
     "chaos/test_hosts.py",
     "delivery/hosts/test_hosts.py",
     "delivery/hosts/test_signed_hosts.py",
+    "delivery/hosts/test_starting.py",
     "delivery/swarm/test_swarm.py",
     "delivery/test_real.py",
 )

@@ -12,7 +12,7 @@ import queue
 import select
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -95,9 +95,9 @@ class Relay:
         answer = self._call({"do": "socket", "socket": path, "command": command, "timeout": timeout}, timeout)
         return base64.b64decode(answer["body"]).decode("utf-8", "replace")
 
-    def write(self, path: str, text: str, *, timeout: float = 1.0) -> None:
-        """Replaces the small file `path` that the relay can write. Raises OSError if it cannot."""
-        self._call({"do": "file", "file": path, "text": text}, timeout)
+    def write(self, files: Mapping[str, str], *, timeout: float = 1.0) -> None:
+        """Replaces small files that the relay can write, by path. Raises OSError if it cannot."""
+        self._call({"do": "files", "files": dict(files)}, timeout)
 
     def _call(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
         # An idle connection may have ended unnoticed, which shows only on use; a second attempt reopens it.

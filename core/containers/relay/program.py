@@ -59,17 +59,18 @@ def ask_socket(request: "dict[str, Any]") -> "dict[str, Any]":
             data += piece
 
 
-def write_file(request: "dict[str, Any]") -> "dict[str, Any]":
-    """Replaces a small file at once."""
-    fresh = f"{request['file']}.{request['id']}"
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(request["text"])
-    os.replace(fresh, request["file"])  # noqa: PTH105 - without the imports of pathlib
+def write_files(request: "dict[str, Any]") -> "dict[str, Any]":
+    """Replaces small files, each at once."""
+    for path, text in request["files"].items():
+        fresh = f"{path}.{request['id']}"
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        os.replace(fresh, path)  # noqa: PTH105 - without the imports of pathlib
     return {"body": ""}
 
 
-_ANSWERS = {"http": ask_http, "socket": ask_socket, "file": write_file}
+_ANSWERS = {"http": ask_http, "socket": ask_socket, "files": write_files}
 
 
 def work(request: "dict[str, Any]") -> None:

@@ -129,9 +129,15 @@ class AbsentHost(Frozen):
 
 
 class OneHost:
-    """What a driver says that has one host."""
+    """What a driver says and does that has one host."""
 
     setting: DriverContext
+
+    def start_all(
+        self: Driver, specs: Sequence[ReplicaSpec], begun: Callable[[ReplicaSpec, StartedReplica], None]
+    ) -> None:
+        for spec in specs:
+            begun(spec, self.start(spec))
 
     def listens(self) -> str:
         return self.setting.environment.bind
@@ -181,7 +187,7 @@ class Driver(Protocol):
     @property
     def transport(self) -> Transport: ...
 
-    # `OneHost` has what drivers say whose proxy listens at `bind` of one host
+    # `OneHost` has what drivers say whose proxy listens at `bind` of one host, and how they start several replicas
 
     def listens(self) -> str:
         """Returns the address at which the proxy listens, as it sees it itself."""
@@ -224,6 +230,11 @@ class Driver(Protocol):
     def start(self, spec: ReplicaSpec) -> StartedReplica:
         """Starts the replica, or the kept one again if there is one, and returns without waiting for its health. It
         must survive the process that started it."""
+        ...
+
+    def start_all(self, specs: Sequence[ReplicaSpec], begun: Callable[[ReplicaSpec, StartedReplica], None]) -> None:
+        """Starts replicas as `start` does, each on its own, and calls `begun` with each as soon as it has begun, in the
+        caller's thread. After an error nothing more is begun; raises it when nothing is being started any more."""
         ...
 
     def stop(self, replica: Replica, *, grace: float) -> None:

@@ -9,7 +9,8 @@ import json
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from ... import plugins
 from ...domain.delivery import Replica, ReplicaState
@@ -23,6 +24,7 @@ from . import settings
 if TYPE_CHECKING:
     from .runtime import EnvironmentRuntime
 
+T = TypeVar("T")
 PING_TIMEOUT = 1.0
 HEALTH_POLL_INTERVAL = 0.05
 STOP_GRACE = 5.0
@@ -38,6 +40,23 @@ class Lifecycle:
 
     def start(self, version: int, number: int, digest: str) -> Replica:
         """Starts one replica beside whatever runs, the one that was kept where there is one; it gets no traffic yet."""
+        return self.launch(self._wanted(version, number, digest))
+
+    def start_all(self, version: int, numbers: Sequence[int], digest: str) -> None:
+        """Starts several replicas of a version as `start` does, those of several hosts at once. All have their rows
+        before the first is started, so that what a crash leaves is known by its row or by its row's mark."""
+        runtime = self._runtime
+        images = self.ensure_signed(version)
+        rows = [self._note(self._wanted(version, number, digest)) for number in numbers]
+        by_id = {row.id: row for row in rows}
+
+        def begun(spec: drivers.ReplicaSpec, started: drivers.StartedReplica) -> None:
+            self._begun(by_id[spec.id], started)
+
+        runtime.driver.start_all([replace(self._spec(row), images=images) for row in rows], begun)
+
+    def _wanted(self, version: int, number: int, digest: str) -> Replica:
+        """Returns what a replica's row begins with; ends what is left of an earlier one that is not kept."""
         runtime = self._runtime
         identity = runtime.replica_id(version, number)
         fresh = Replica(
@@ -52,16 +71,21 @@ class Lifecycle:
         for old in runtime.replicas(version):
             kept = old.id == identity and old.state is ReplicaState.STOPPED and runtime.driver.kept(old)
             if kept and not settings.changed(runtime, old):  # a container keeps what it was made with
-                return self.launch(replace(old, digest=old.digest or digest))
+                return replace(old, digest=old.digest or digest)
             if old.id == identity:
                 runtime.driver.stop(old, grace=REPLACE_GRACE)
-        return self.launch(fresh)
+        return fresh
 
     def launch(self, replica: Replica, *, message: str = "") -> Replica:
         """Starts the replica of a row, the same one again if it ran before: same id, slot and, where still free,
         port. `message` is what its row says from now on."""
-        runtime = self._runtime
         images = self.ensure_signed(replica.version)
+        row = self._note(replica, message=message)
+        return self._begun(row, self._runtime.driver.start(replace(self._spec(row), images=images)))
+
+    def _note(self, replica: Replica, *, message: str = "") -> Replica:
+        """Writes the row of a replica that is about to be started."""
+        runtime = self._runtime
         if replica.restarts and not noted(replica):
             runtime.driver.stop_lost(runtime.marker(replica.id))
         taken = runtime.journal.replicas.ports() | {e.port for e in runtime.project.environments.values()}
@@ -78,10 +102,14 @@ class Lifecycle:
         runtime.journal.replicas.put(row)
         if not row.container:
             settings.note(runtime, row)
-        begun = runtime.driver.start(replace(self._spec(row), images=images))
+        return row
+
+    def _begun(self, row: Replica, begun: drivers.StartedReplica) -> Replica:
+        """Writes which process or container it is."""
+        runtime = self._runtime
         row = begun.written_to(row)
         runtime.journal.replicas.put(row)
-        runtime.say(f"started {row.id} ({begun.words}{'' if row.socket else f', port {port}'})")
+        runtime.say(f"started {row.id} ({begun.words}{'' if row.socket else f', port {row.port}'})")
         return row
 
     def ensure_signed(self, version: int, *, fetch: bool = False) -> frozenset[str] | None:
@@ -179,9 +207,13 @@ class Lifecycle:
             runtime.proxy.remove(replica.slot)
             if not noted(replica):
                 runtime.driver.stop_lost(runtime.marker(replica.id))
-            runtime.driver.stop(replica, grace=grace)
+        driver = runtime.driver
+
+        def stopped(replica: Replica, _: None) -> None:
             runtime.journal.replicas.remove(runtime.name, replica.id)
             runtime.say(f"stopped {replica.id}")
+
+        at_hosts(replicas, lambda replica: driver.stop(replica, grace=grace), stopped)
         if replicas and runtime.proxy.alive():
             runtime.traffic.sync()
 
@@ -189,18 +221,27 @@ class Lifecycle:
         """Stops them but keeps them, where the driver can; those that it cannot keep are retired."""
         runtime = self._runtime
         runtime.traffic.drain(replicas)
+        driver = runtime.driver
+        left: list[Replica] = []
         for replica in replicas:
             # One that is noted as stopped may still run, or be gone: the process that noted it may have died before it
             # stopped it.
-            noted_stopped = replica.state is ReplicaState.STOPPED
-            if noted_stopped and runtime.driver.kept(replica) and not runtime.driver.alive(replica):
+            if replica.state is ReplicaState.STOPPED and driver.kept(replica) and not driver.alive(replica):
                 continue
             # Noted before it is done: what dies in between must not be taken for something to bring back.
             runtime.journal.replicas.put(replace(replica, state=ReplicaState.STOPPED, weight=0, restarts=0))
-            if not runtime.driver.stop_keeping(replica, grace=grace):
-                self.retire([replica], grace=grace)
-                continue
-            runtime.say(f"stopped {replica.id}, and kept it")
+            left.append(replica)
+        lost: list[Replica] = []
+
+        def stopped(replica: Replica, kept: bool) -> None:
+            if kept:
+                runtime.say(f"stopped {replica.id}, and kept it")
+            else:
+                lost.append(replica)
+
+        at_hosts(left, lambda replica: driver.stop_keeping(replica, grace=grace), stopped)
+        if lost:
+            self.retire(lost, grace=grace)
         if replicas and runtime.proxy.alive():
             runtime.traffic.sync()
 
@@ -229,6 +270,18 @@ class Lifecycle:
     def log_hint(self, replica: Replica) -> str:
         """Returns where its whole log is, for an error's hint."""
         return f"the whole log: {self._runtime.log(replica)}; what served before still serves"
+
+
+def at_hosts(rows: Sequence[Replica], work: Callable[[Replica], T], ended: Callable[[Replica, T], None]) -> None:
+    """Does something with each replica, at once on several hosts and one after the other on one of them; `work` must
+    not touch the journal, which belongs to the caller's thread. `ended` is called in that, with each replica and what
+    `work` returned. Raises the first error, and begins nothing after it."""
+    from ...several import in_lines  # late: whoever asks for a status starts nothing
+
+    lines: dict[str, list[tuple[Replica, Callable[[], T]]]] = {}
+    for row in rows:
+        lines.setdefault(row.host, []).append((row, partial(work, row)))
+    in_lines(lines.values(), ended)
 
 
 def _told(body: bytes) -> str:

@@ -56,8 +56,8 @@ def note_before(rollout: Rollout) -> None:
 def start(rollout: Rollout) -> None:
     """Starts the replicas that are missing, beside those that serve, and replaces those of the version that run with
     other settings than podium.yaml's, one after the other."""
-    for number in rollout.runtime.missing(rollout.version):
-        rollout.runtime.lifecycle.start(rollout.version, number, rollout.deployment.digest)
+    missing = rollout.runtime.missing(rollout.version)
+    rollout.runtime.lifecycle.start_all(rollout.version, missing, rollout.deployment.digest)
     # A rollback is in a hurry: it takes its replicas as they are, and a repair replaces them later.
     if rollout.deployment.how is not How.ROLLBACK:
         for row in settings.stale(rollout.runtime, rollout.version):

@@ -14,6 +14,7 @@ from ...serving import captures
 from ...telemetry.windows import Reading, window
 from ..environment.elsewhere import elsewhere
 from ..environment.front import own_ways
+from ..environment.lifecycle import at_hosts
 from ..environment.runtime import EnvironmentRuntime
 from ..proxy.transport import get_json
 from . import analysis
@@ -77,21 +78,34 @@ def warm_up(runtime: EnvironmentRuntime, replicas: Sequence[Replica], files: Pat
     if asked is None:
         where = " on this machine" if elsewhere(runtime.project, runtime.environment) else ""
         return f"nothing to predict with: {_NOTHING}{where}: only /ping was asked"
-    for replica in replicas:
+    transport = runtime.transport
+
+    def predict(replica: Replica) -> tuple[int, bytes] | OSError:
+        """Returns the last answer, which is the first bad one, or why there was none."""
+        status, answer = 0, b""
         for _ in range(WARM_UP_ROUNDS):
-            _ask(runtime, replica, asked)
+            try:
+                status, answer = transport.http(
+                    replica.address, replica.port, "POST", _WARM_UP_PATH, body=asked.body, timeout=FIRST_ANSWER_TIMEOUT
+                )
+            except OSError as error:
+                return error
+            if not asked.passes(status):
+                break
+        return status, answer
+
+    at_hosts(replicas, predict, lambda replica, found: _ensure_answered(runtime, replica, asked, found))
     return f"{WARM_UP_ROUNDS} predictions of {asked.words} on each of {len(replicas)} replicas"
 
 
-def _ask(runtime: EnvironmentRuntime, replica: Replica, asked: Question) -> None:
-    try:
-        status, answer = runtime.transport.http(
-            replica.address, replica.port, "POST", _WARM_UP_PATH, body=asked.body, timeout=FIRST_ANSWER_TIMEOUT
-        )
-    except OSError as error:
+def _ensure_answered(
+    runtime: EnvironmentRuntime, replica: Replica, asked: Question, found: tuple[int, bytes] | OSError
+) -> None:
+    if isinstance(found, OSError):
         report = runtime.lifecycle.failure_report(replica)
-        text = f"{replica.id} does not answer {asked.words}: {error}.{report}"
-        raise RunFailed(text, hint=runtime.lifecycle.log_hint(replica)) from error
+        text = f"{replica.id} does not answer {asked.words}: {found}.{report}"
+        raise RunFailed(text, hint=runtime.lifecycle.log_hint(replica)) from found
+    status, answer = found
     if not asked.passes(status):
         # The answer to a captured request may repeat a user's data: it is in the replica's log or nowhere.
         told = f": {clean(answer[:400].decode('utf-8', 'replace'))}" if asked.own else "."

@@ -14,6 +14,7 @@ from typing import Any
 from ...containers import Engine, Labels, open_engine
 from ...containers.engine import labels as names
 from ...containers.engine.address import Address, of_project
+from ...containers.engine.connections import shared
 from ...containers.images import build as builder
 from ...containers.images import registry
 from ...containers.images import store as images
@@ -146,8 +147,10 @@ def require(project: Project, journal: Journal, version: int, address: Address, 
     digest; it is sent from the project's engine; it is built there. Raises what `build` does; NotFound for a version
     that does not exist."""
     subject = subject_of(project, journal, model, version, say)
-    with open_engine(address) as engine:
-        image = present(engine, subject) or _pulled(engine, subject, say) or _sent(engine, subject, say)
+    image = present(shared(address), subject)  # what is there needs no connection of its own
+    if image is None:
+        with open_engine(address) as engine:
+            image = _pulled(engine, subject, say) or _sent(engine, subject, say)
     if image is not None:
         journal.images.put(image)
         return image

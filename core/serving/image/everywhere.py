@@ -10,7 +10,7 @@ from functools import partial
 from ...containers import Engine, open_engine
 from ...containers.engine import labels as names
 from ...containers.engine.address import Address, of_project
-from ...containers.engine.several import all_at_once
+from ...containers.engine.connections import shared
 from ...containers.images import registry
 from ...containers.images import store as images
 from ...containers.images.sending import SavedImage, send
@@ -18,6 +18,7 @@ from ...domain.containers import Image
 from ...domain.project import Project
 from ...errors import PodiumError, Unreachable
 from ...journal import Journal
+from ...several import all_at_once
 from . import build
 
 Say = Callable[[str], None]
@@ -32,30 +33,66 @@ def require_everywhere(
     Raises what `build` does."""
     subject = build.subject_of(project, journal, model, version, say)
     failed: dict[str, PodiumError] = {}
-    with ExitStack() as stack:
-        engines: dict[str, Engine] = {}
-        found: dict[str, Image] = {}
-        for name, address in hosts.items():
-            try:
-                engine = engines[name] = stack.enter_context(open_engine(address))
-                image = build.present(engine, subject)
-            except PodiumError as error:
-                failed[name] = error
-                engines.pop(name, None)
-                continue
-            if image is not None:
-                found[name] = image
-        lacking = {name: engine for name, engine in engines.items() if name not in found}
-        if lacking:
-            _tell_versions(engines, say)
-            source, image = _source(stack, subject, engines, found, say)
-            failed |= _bring(subject, lacking, source, image, say)
-            image = image if image.digest else replace(image, reference=image.image_id)
-            brought = [engine for name, engine in lacking.items() if name not in failed]
-            found |= {str(engine.address): replace(image, engine=str(engine.address)) for engine in brought}
+    found: dict[str, Image] = {}
+    # What is there is seen over the connections that this process has; what has to be brought gets its own.
+    reached = _opened(hosts, shared, failed)
+    for name, engine in reached.items():
+        try:
+            image = build.present(engine, subject)
+        except PodiumError as error:
+            failed[name] = error
+            continue
+        if image is not None:
+            found[name] = image
+    lacking = {name: hosts[name] for name in reached if name not in found and name not in failed}
+    if lacking:
+        found |= _brought(subject, reached, lacking, found, failed, say)
     for image in found.values():
         journal.images.put(image)
     return failed
+
+
+def _opened(
+    hosts: Mapping[str, Address], open: Callable[[Address], Engine], failed: dict[str, PodiumError]
+) -> dict[str, Engine]:
+    """Connects to all hosts at once; adds to `failed` those that do not answer."""
+    engines: dict[str, Engine] = {}
+    for name, (engine, error) in zip(
+        hosts, all_at_once([partial(open, address) for address in hosts.values()]), strict=True
+    ):
+        if isinstance(error, PodiumError):
+            failed[name] = error
+        elif error is not None:
+            raise error
+        elif engine is not None:
+            engines[name] = engine
+    return engines
+
+
+def _brought(
+    subject: build.ImageSource,
+    reached: Mapping[str, Engine],
+    lacking: Mapping[str, Address],
+    found: Mapping[str, Image],
+    failed: dict[str, PodiumError],
+    say: Say,
+) -> dict[str, Image]:
+    """Brings the image to the hosts that lack it, over connections of their own; returns it as each has it then. Adds
+    to `failed` those to which it could not be brought."""
+    with ExitStack() as stack:
+        engines = _opened(lacking, open_engine, failed)
+        for engine in engines.values():
+            stack.enter_context(engine)
+        if not engines:
+            return {}
+        _tell_versions(reached, say)
+        there = {name: engines.get(name, engine) for name, engine in reached.items() if name not in failed}
+        source, image = _source(stack, subject, there, found, say)
+        failed |= _bring(subject, engines, source, image, say)
+        image = image if image.digest else replace(image, reference=image.image_id)
+        return {
+            name: replace(image, engine=str(engine.address)) for name, engine in engines.items() if name not in failed
+        }
 
 
 def _tell_versions(engines: Mapping[str, Engine], say: Say) -> None:
@@ -79,7 +116,7 @@ def _source(
     if home is not None and image is not None:
         return home, image
     for name, there in found.items():
-        return engines[name], there
+        return stack.enter_context(open_engine(engines[name].address)), there
     builder = home or next(iter(engines.values()))
     version = subject.version
     made = build.build(

@@ -230,6 +230,10 @@ class Engine:
                 if proxy is None or proxy.proxy is None or not proxy.running:
                     raise OSError("[Errno 111] Connection refused")
                 return {"body": base64.b64encode(proxy.proxy.ask(request["command"]).encode()).decode()}
+            for path, text in request["files"].items():
+                proxy = self._proxies.get((container.labels[names.ENVIRONMENT], _socket_of(path)))
+                if proxy is not None and proxy.proxy is not None:
+                    proxy.proxy.config = text
             return {"body": ""}
         except OSError as error:
             return {"error": str(error)}
@@ -249,7 +253,11 @@ def image_id(reference: str) -> str:
 
 def socket_name(config: Mapping[str, Any]) -> str:
     """The runtime socket of the HAProxy of a container, beside its configuration."""
-    return str(config["Cmd"][-1]).replace("haproxy", "proxy").removesuffix(".cfg") + ".sock"
+    return _socket_of(str(config["Cmd"][-1]))
+
+
+def _socket_of(file: str) -> str:
+    return file.replace("haproxy", "proxy").removesuffix(".cfg") + ".sock"
 
 
 @lru_cache(maxsize=256)

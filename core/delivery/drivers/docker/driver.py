@@ -64,7 +64,9 @@ class DockerDriver(OneHost):
                     hint=hint,
                 )
             return ProcessProxyHost(self.setting.directory, self.environment.name, instance)
-        return LocalProxyHost(self.place, instance) if self.place.local else RemoteProxyHost(self.place, instance)
+        if isinstance(self.transport, RelayTransport):
+            return RemoteProxyHost(self.place, instance, self.transport)
+        return LocalProxyHost(self.place, instance)
 
     @cached_property
     def transport(self) -> Transport:
@@ -150,6 +152,19 @@ class DockerDriver(OneHost):
     def start(self, spec: ReplicaSpec) -> StartedReplica:
         return self.place.patiently(lambda: self._start(spec))
 
+    def is_known(self, spec: ReplicaSpec) -> bool:
+        """Tells whether a start needs the journal no more, which belongs to one thread: the image of a new container is
+        required here and now, and that of a kept one is looked for."""
+        if not spec.container:
+            self._image(spec.version)
+        elif spec.version not in self._images:
+            from ....containers.images import store
+
+            noted = self.setting.journal.images.get(spec.model, spec.version, str(self.place.address))
+            if noted is not None and store.inspect(self.place.engine, noted.image_id) is not None:
+                self._images[spec.version] = noted
+        return spec.version in self._images
+
     def _start(self, spec: ReplicaSpec) -> StartedReplica:
         self.place.listing.forget()
         found = self.place.of_replica(spec.id)
@@ -159,7 +174,9 @@ class DockerDriver(OneHost):
                 self.place.remove(other.id)
         if kept is not None:
             self._ensure_signed(spec, kept.image_id)
-            known = self.setting.journal.images.get(spec.model, spec.version, str(self.place.address))
+            known = self._images.get(spec.version) or self.setting.journal.images.get(
+                spec.model, spec.version, str(self.place.address)
+            )
             wanted = self._recipe(spec, known.reference) if known is not None else None
             if wanted is None or kept.labels.get(SPEC) == wanted.stamp:
                 try:

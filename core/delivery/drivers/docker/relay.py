@@ -4,6 +4,7 @@ Podium's requests to them."""
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Final
 
@@ -76,6 +77,17 @@ class RelayTransport:
             raise Unreachable(
                 f"the proxy on {self._place.address} does not answer: {error}",
                 hint="start the agent or deploy again to restart it",
+            ) from error
+
+    def write(self, directory: PurePath, files: Mapping[str, str]) -> None:
+        """Replaces small files in the directory of the proxy's configuration. Raises Unreachable if that cannot be
+        done."""
+        try:
+            self._relay.write({str(directory / name): text for name, text in files.items()})
+        except OSError as error:
+            raise Unreachable(
+                f"{', '.join(files)} cannot be written on {self._place.address}: {error}",
+                hint="the agent tries again; `podium repair` does so now",
             ) from error
 
     def _open(self) -> tuple[Engine, str]:

@@ -12,7 +12,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ from ....domain.delivery import Replica
 from ....domain.engines.places import joined, split
 from ....domain.project import Environment
 from ....errors import PodiumError, Unreachable, UsageError
+from ....several import in_lines
 from ...host.paths import private, safe
 from ...proxy.haproxy import ProxyLayout
 from ...proxy.mesh import Mesh
@@ -190,18 +191,50 @@ class HostsDriver:
         """Starts the replica where it was before, else on the host with the fewest: of its version, then of all, then
         the first of podium.yaml's. One that goes away meanwhile is left out."""
         while True:
-            host = self._choose(spec)
-            try:
-                begun = host.ask(lambda driver: driver.start(replace(spec, address=split(spec.address)[1])))
-            except EngineAway as error:
-                self.setting.say(f"{error.message}; starting {spec.id} elsewhere")
-                continue
-            for other in self.fleet.present:
-                if other is not host:
-                    _quietly(other, lambda driver: driver.stop_lost(spec.marker))
-            return replace(begun, address=joined(host.name, begun.address))
+            host = self._choose(spec, {})
+            begun = self._start_at(host, spec)
+            if begun is not None:
+                return begun
 
-    def _choose(self, spec: ReplicaSpec) -> Host:
+    def start_all(self, specs: Sequence[ReplicaSpec], begun: Callable[[ReplicaSpec, StartedReplica], None]) -> None:
+        """Chooses the host of each as `start` does. Hosts start theirs at once, and each of them one after the other:
+        on one engine they would wait for each other, and for the same addresses."""
+        chosen: dict[str, str] = {}
+        lines: dict[str, list[tuple[ReplicaSpec, Callable[[], StartedReplica | None]]]] = {}
+        left: list[ReplicaSpec] = []
+        for spec in specs:
+            host = self._choose(spec, chosen)
+            chosen[spec.id] = host.name
+            if _quietly(host, lambda driver, spec=spec: driver.is_known(spec)):
+                lines.setdefault(host.name, []).append((spec, partial(self._start_at, host, spec)))
+            else:
+                left.append(spec)
+
+        def ended(spec: ReplicaSpec, found: StartedReplica | None) -> None:
+            if found is None:
+                left.append(spec)
+            else:
+                begun(spec, found)
+
+        in_lines(lines.values(), ended)
+        for spec in left:  # their host went away, or their image has to be brought again
+            begun(spec, self.start(spec))
+
+    def _start_at(self, host: Host, spec: ReplicaSpec) -> StartedReplica | None:
+        """Starts the replica on a host, and ends what is left of it on others; returns None if the host does not
+        answer."""
+        try:
+            begun = host.ask(lambda driver: driver.start(replace(spec, address=split(spec.address)[1])))
+        except EngineAway as error:
+            self.setting.say(f"{error.message}; starting {spec.id} elsewhere")
+            return None
+        for other in self.fleet.present:
+            if other is not host:
+                _quietly(other, lambda driver: driver.stop_lost(spec.marker))
+        return replace(begun, address=joined(host.name, begun.address))
+
+    def _choose(self, spec: ReplicaSpec, chosen: Mapping[str, str]) -> Host:
+        """Returns the host for a replica; `chosen` are those, by replica, of others that are not started yet."""
         present = self.fleet.present
         if not present:
             raise Unreachable(f"no host of {self.environment.name} answers", hint="check that the machines are running")
@@ -209,8 +242,9 @@ class HostsDriver:
         if before is not None:
             return before
         rows = [row for row in self.setting.journal.replicas.of(self.environment.name) if row.id != spec.id]
-        same = Counter(row.host for row in rows if row.version == spec.version)
-        every = Counter(row.host for row in rows)
+        at = [(row.version, chosen.get(row.id, row.host)) for row in rows]
+        same = Counter(name for version, name in at if version == spec.version)
+        every = Counter(name for _, name in at)
         return min(present, key=lambda host: (same[host.name], every[host.name]))
 
     def enable_restart(self, replica: Replica) -> None:

@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 from typing import TypeVar
 
 from ....containers.engine.errors import EngineAway
-from ....containers.engine.several import all_at_once
 from ....errors import Unreachable
+from ....several import all_at_once
 from ...host.paths import INSTANCES
 from ...proxy import mesh
 from ...proxy.proxy import Instance, Proxy, ProxyLayout, at_once
@@ -30,7 +30,7 @@ class HostProxyHost(RemoteProxyHost):
     more = (mesh.LEASE,)
 
     def __init__(self, host: Host, instance: int, lease: float | None) -> None:
-        super().__init__(host.driver.place, instance)
+        super().__init__(host.driver.place, instance, host.transport)
         self._host = host
         self._lease = lease
 
@@ -148,5 +148,5 @@ class HostsProxy(Proxy):
                 until = each.runtime.extend_lease(self._lease)
         now = time.monotonic()
         if until and now - host.state.kept >= self._lease / _WRITINGS:
-            host.transport.write(PurePosixPath(RUN_DIR) / "proxy" / mesh.LEASE, lease_file(until))
+            host.transport.write(PurePosixPath(RUN_DIR) / "proxy", {mesh.LEASE: lease_file(until)})
             host.state.kept = now

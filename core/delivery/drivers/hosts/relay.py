@@ -32,13 +32,6 @@ class HostRelay(RelayTransport):
         with suppress(OSError):  # nothing answers there, which is an answer
             self._relay.ask("/", "", timeout=_WAKE_TIMEOUT)
 
-    def write(self, path: PurePath, text: str) -> None:
-        """Replaces a small file beside the proxy's configuration. Raises Unreachable if that cannot be done."""
-        try:
-            self._relay.write(str(path), text)
-        except OSError as error:
-            raise Unreachable(f"{path.name} cannot be written on {self._place.address}: {error}") from error
-
     def _image(self) -> str:
         """Returns the image that a new relay is made of. Where only what is signed is run, and the host has nothing of
         that, it counts as one that does not answer: the others are served and healed all the same."""

@@ -49,7 +49,7 @@ class DoorProxyHost(RemoteProxyHost):
     """An instance of HAProxy behind the door. One whose door is gone is useless, and counts as gone, too."""
 
     def __init__(self, place: SwarmObjects, instance: int, door: Door) -> None:
-        super().__init__(place, instance)
+        super().__init__(place, instance, door)
         self._door = door
 
     def recipe(self) -> ContainerRecipe:
