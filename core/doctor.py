@@ -399,10 +399,11 @@ def _ports(project: ExaminedProject) -> Iterator[Finding]:
 
 
 def _statuses(project: ExaminedProject) -> list[EnvironmentStatus]:
+    from .delivery.status.of_each import of_each
     from .delivery.status.status import status
 
     config = project.config
-    return [status(config, project.journal, environment) for environment in config.environments.values()]
+    return of_each(config, config.environments.values(), lambda each: status(config, project.journal, each))
 
 
 def _certificates(project: ExaminedProject) -> Iterator[Finding]:

@@ -27,11 +27,15 @@ class Environments:
         self._opened = opened
 
     def list(self) -> Sequence[EnvironmentStatus]:
-        """Returns the status of every environment of podium.yaml, in its order."""
+        """Returns the status of every environment of podium.yaml, in its order; several engines are asked at once."""
         from ..delivery.status.status import status
 
-        project, journal = self._opened.config, self._opened.journal
-        return [status(project, journal, environment) for environment in project.environments.values()]
+        opened, project = self._opened, self._opened.config
+        if len(project.environments) < 2:  # most commands know one, and need nothing for several
+            return [status(project, opened.journal, each) for each in project.environments.values()]
+        from ..delivery.status.of_each import of_each
+
+        return of_each(project, project.environments.values(), lambda each: status(project, opened.journal, each))
 
     def get(self, name: str) -> EnvironmentStatus:
         """Returns the status of one environment. Raises NotFound if there is none of that name."""

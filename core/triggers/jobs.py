@@ -183,21 +183,25 @@ class Leases:
     def __init__(self, say: Say) -> None:
         self._say = say
         self._trouble: dict[str, str] = {}
+        self._each = ByEngine(self._renew)
 
     def __call__(self, project: Project, journal: Journal) -> None:
+        self._each(project, journal)
+
+    def _renew(self, project: Project, journal: Journal, environment: Environment) -> None:
         from ..delivery.environment.leases import leased, renew
 
-        for name, environment in project.environments.items():
-            if not leased(environment):
-                continue
-            try:
-                renew(project, journal, environment)
-            except (PodiumError, OSError) as error:
-                if self._trouble.get(name) != str(error):
-                    self._say(f"{name}: leases cannot be renewed: {error}")
-                self._trouble[name] = str(error)
-            else:
-                self._trouble.pop(name, None)
+        name = environment.name
+        if not leased(environment):
+            return
+        try:
+            renew(project, journal, environment)
+        except (PodiumError, OSError) as error:
+            if self._trouble.get(name) != str(error):
+                self._say(f"{name}: leases cannot be renewed: {error}")
+            self._trouble[name] = str(error)
+        else:
+            self._trouble.pop(name, None)
 
 
 class EndingHalted:

@@ -28,19 +28,19 @@ class Board:
         from ...delivery.status.status import status
         from ...infra.status import status_of
 
-        project, journal = self._opened.current, self._opened.journal
+        opened, project = self._opened, self._opened.current
         now = time.time()
-        alerts = statuses(project, journal, now)
-        things = DeclaredThings(self._opened)
-        rows: list[BoardRow] = []
-        for name in things.names():
-            declared = things.get(name)
+        alerts = statuses(project, opened.journal, now)
+        things = DeclaredThings(opened)
+
+        def row(name: str) -> BoardRow:
+            declared, journal = things.get(name), opened.journal
             if declared.kind is DeclaredKind.INFRA:
-                rows.append(of_infra(declared, status_of(project, journal, name), now))
-            else:
-                found = status(project, journal, project.environment(name))
-                rows.append(of_environment(declared, found, alerts, self._verdicts(found.model, found.serving), now))
-        return rows
+                return of_infra(declared, status_of(project, journal, name), now)
+            found = status(project, journal, project.environment(name))
+            return of_environment(declared, found, alerts, self._verdicts(found.model, found.serving), now)
+
+        return things.each((), row)
 
     def _verdicts(self, model: str, version: int | None) -> Sequence[VersionVerdict]:
         return () if version is None else self._opened.journal.verdicts.of(model, version)

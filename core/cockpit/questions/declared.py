@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from ...errors import NotFound
 from ..opened import OpenProject
 
 if TYPE_CHECKING:
     from ...domain.infra.declared import Declared
+
+T = TypeVar("T")
 
 
 class DeclaredThings:
@@ -42,10 +44,20 @@ class DeclaredThings:
         room = infra if name in project.infra else environments
         return room.declared(project, journal, name)
 
+    def each(self, names: Sequence[str], look: Callable[[str], T]) -> Sequence[T]:
+        """Returns what `look` returns of each, infrastructure first; environments of several engines are asked about at
+        once, in other threads."""
+        from ...delivery.status.of_each import of_each
+
+        project, wanted = self._opened.config, self.names(names)
+        infra = [look(name) for name in wanted if name in project.infra]
+        served = [project.environment(name) for name in wanted if name not in project.infra]
+        return [*infra, *of_each(project, served, lambda each: look(each.name))]
+
     def list(self, names: Sequence[str] = ()) -> Sequence[Declared]:
         """Returns how they are, and without `names` also what runs that podium.yaml has no more."""
         from ...attention import removed
         from ...delivery.repair.declared import left_behind
 
-        found = [self.get(name) for name in self.names(names)]
+        found = self.each(names, lambda name: self.get(name))
         return found if names else [*found, *left_behind(removed(self._opened.config, self._opened.journal))]

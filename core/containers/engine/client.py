@@ -167,18 +167,22 @@ def open_engine(address: Address, *, timeout: int = TIMEOUT) -> Engine:
                 base_url=f"https://{_host(address)}:{address.port}", version="auto", timeout=timeout, tls=_tls(address)
             )
         else:
-            api = _Client(base_url=str(address), version="auto", timeout=timeout)
+            api = _at_socket(str(address), timeout)
         return _checked(Engine(address, api))
 
 
 def through(tunnel: Tunnel, address: Address, *, timeout: int = TIMEOUT, own: bool = False) -> Engine:
     """Opens a connection through an open tunnel, which several connections may share."""
     with explained(address, "connecting to Docker"):
-        return _checked(
-            Engine(
-                address, _Client(base_url=f"unix://{tunnel.socket}", version="auto", timeout=timeout), tunnel, own=own
-            )
-        )
+        return _checked(Engine(address, _at_socket(f"unix://{tunnel.socket}", timeout), tunnel, own=own))
+
+
+def _at_socket(url: str, timeout: int) -> _Client:
+    """Returns the client of an engine behind a socket of this machine. Proxies and passwords for machines are not
+    looked for with every request: that would be an eighth of its CPU."""
+    api = _Client(base_url=url, version="auto", timeout=timeout)
+    api.trust_env = False
+    return api
 
 
 def _checked(engine: Engine) -> Engine:

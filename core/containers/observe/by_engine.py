@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 
 from ... import plugins
@@ -35,7 +35,7 @@ class ByEngine:
         self._last: dict[str, float] = {}
 
     def __call__(self, project: Project, journal: Journal) -> None:
-        groups = _grouped(project)
+        groups = grouped(project, project.environments.values())
         if len(groups) < 2 and not self._asked:
             for environment in project.environments.values():
                 self._work(project, journal, environment)
@@ -91,10 +91,10 @@ def _next(waiting: SimpleQueue[str]) -> str:
         return ""
 
 
-def _grouped(project: Project) -> _Groups:
+def grouped(project: Project, environments: Iterable[Environment]) -> _Groups:
     """Returns the environments by what they are served from."""
     groups: dict[str, list[Environment]] = {}
-    for environment in project.environments.values():
+    for environment in environments:
         groups.setdefault(_engines(project, environment), []).append(environment)
     return groups
 
