@@ -38,7 +38,7 @@ from tests.source_tree import (
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("secret_forms",),
     ("known_secrets",),
-    ("version", "errors", "handover", "closing", "replacing", "priority", "clock", "several"),
+    ("version", "errors", "handover", "closing", "replacing", "priority", "clock"),
     ("identity", "beneath", "child", "control_groups", "http_client"),
     ("named_hosts",),
     ("preload",),

@@ -22,8 +22,8 @@ def of_each(project: Project, environments: Iterable[Environment], look: Callabl
     served = sum(plugins.driver_capabilities(each.driver).engine for each in wanted)
     if len(wanted) < 2 or not served:
         return [look(each) for each in wanted]
+    from ...containers.engine.several import in_lines
     from ...containers.observe.by_engine import grouped
-    from ...several import in_lines
 
     found: dict[str, T] = {}
     lines = [[(each.name, partial(look, each)) for each in group] for group in grouped(project, wanted).values()]

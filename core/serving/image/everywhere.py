@@ -11,6 +11,7 @@ from ...containers import Engine, open_engine
 from ...containers.engine import labels as names
 from ...containers.engine.address import Address, of_project
 from ...containers.engine.connections import shared
+from ...containers.engine.several import all_at_once
 from ...containers.images import registry
 from ...containers.images import store as images
 from ...containers.images.sending import SavedImage, send
@@ -18,7 +19,6 @@ from ...domain.containers import Image
 from ...domain.project import Project
 from ...errors import PodiumError, Unreachable
 from ...journal import Journal
-from ...several import all_at_once
 from . import build
 
 Say = Callable[[str], None]

@@ -19,12 +19,12 @@ from typing import TypeVar
 from ....containers import Labels
 from ....containers.engine import labels
 from ....containers.engine.errors import EngineAway
+from ....containers.engine.several import in_lines
 from ....containers.images import store
 from ....domain.delivery import Replica
 from ....domain.engines.places import joined, split
 from ....domain.project import Environment
 from ....errors import PodiumError, Unreachable, UsageError
-from ....several import in_lines
 from ...host.paths import private, safe
 from ...proxy.haproxy import ProxyLayout
 from ...proxy.mesh import Mesh

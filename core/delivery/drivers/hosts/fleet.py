@@ -14,9 +14,9 @@ from typing import Final, TypeVar
 from ....containers.engine.address import Address, all_of
 from ....containers.engine.connections import LOOK_TIMEOUT, shared
 from ....containers.engine.errors import EngineAway
+from ....containers.engine.several import all_at_once
 from ....containers.observe.moments import moment
 from ....errors import PodiumError
-from ....several import all_at_once
 from ...host.paths import private, safe
 from .. import AbsentHost, DriverContext, absent_key, noted_absent
 from ..docker.driver import DockerDriver

@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 from typing import TypeVar
 
 from ....containers.engine.errors import EngineAway
+from ....containers.engine.several import all_at_once
 from ....errors import Unreachable
-from ....several import all_at_once
 from ...host.paths import INSTANCES
 from ...proxy import mesh
 from ...proxy.proxy import Instance, Proxy, ProxyLayout, at_once

@@ -6,8 +6,8 @@ from __future__ import annotations
 import threading
 
 import pytest
+from podium.core.containers.engine.several import all_at_once, in_lines
 from podium.core.errors import Interrupted, RunFailed
-from podium.core.several import all_at_once, in_lines
 
 from tests.runner.scale import scaled
 
