@@ -57,7 +57,7 @@ types: setup
 # turns; then an hour of pushes, traffic, kills and retention at once.
 soak: export PODIUM_TEST_TURNS = all
 soak: setup
-	PODIUM_CHAOS_ROUNDS=$${PODIUM_CHAOS_ROUNDS:-60} PODIUM_CHAOS_PUSHES=$${PODIUM_CHAOS_PUSHES:-200} PODIUM_CHAOS_HOSTS=$${PODIUM_CHAOS_HOSTS:-30} $(PY) -m pytest tests/chaos
+	PODIUM_CHAOS_ROUNDS=$${PODIUM_CHAOS_ROUNDS:-60} PODIUM_CHAOS_PUSHES=$${PODIUM_CHAOS_PUSHES:-200} PODIUM_CHAOS_HOSTS=$${PODIUM_CHAOS_HOSTS:-30} PODIUM_CHAOS_SWARM=$${PODIUM_CHAOS_SWARM:-12} $(PY) -m pytest tests/chaos
 	$(PY) -m tests.chaos --faults $${PODIUM_CHAOS_FAULTS:-1000}
 	PODIUM_FUZZ_MINUTES=$${PODIUM_FUZZ_MINUTES:-10} $(PY) -m pytest tests/fuzz
 	PODIUM_FEEDBACK_KILLS=$${PODIUM_FEEDBACK_KILLS:-50} $(PY) -m pytest tests/feedback/test_killed.py

@@ -44,6 +44,7 @@ LONG = (
     "chaos/test_promotions.py",
     "chaos/test_engine.py",
     "chaos/test_hosts.py",
+    "chaos/test_swarm.py",
     "delivery/hosts/test_hosts.py",
     "delivery/hosts/test_signed_hosts.py",
     "delivery/hosts/test_starting.py",

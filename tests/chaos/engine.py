@@ -78,17 +78,17 @@ def evidence(world: World, engine: Engine) -> str:
     return "\n".join(lines)
 
 
-def clear(world: World, engine: Engine) -> None:
-    """Nothing of this world stays on the engine."""
+def clear(world: World, engine: Engine, *, network: bool = True) -> None:
+    """Nothing of this world stays on the engine. `network`: whether one of its networks would be this engine's own."""
     with engine.doing("clearing away"):
-        _clear(world, engine.api)
+        _clear(world, engine.api, network)
 
 
-def _clear(world: World, api: Any) -> None:
+def _clear(world: World, api: Any, network: bool) -> None:
     for container in api.containers(all=True, filters={"label": mark(world)}):
         api.remove_container(container["Id"], force=True, v=True)
-    for network in api.networks(filters={"label": mark(world)}):
-        api.remove_network(network["Id"])
+    for found in api.networks(filters={"label": mark(world)}) if network else ():
+        api.remove_network(found["Id"])
     for volume in api.volumes(filters={"label": mark(world)}).get("Volumes") or []:
         api.remove_volume(volume["Name"], force=True)
     for image in api.images(filters={"label": mark(world)}):

@@ -11,6 +11,8 @@ from podium.core.domain.models import CHAMPION
 from tests.chaos import engine
 from tests.chaos.world import ENVIRONMENT, Client, World
 
+_ENGINES = ("docker", "swarm")
+
 
 def broken(world: World, client: Client, docker: Engine | None = None) -> list[str]:
     """The invariants that do not hold, in words. The world has to be settled (`world.settled()`). `docker` is its
@@ -55,7 +57,7 @@ def _strays(world: World) -> list[str]:
         if process.pid in known:
             known.pop(process.pid)
         elif any("haproxy" in word for word in line[:1]):
-            if world.driver != "docker":  # there they are counted as containers
+            if world.driver not in _ENGINES:  # there they are counted as containers
                 proxies.append(process.pid)
         elif _waits(process, replicas):
             continue
@@ -64,7 +66,7 @@ def _strays(world: World) -> list[str]:
             *_children(world.agent_process.pid),
         ):
             found.append(f"a stray process {process.pid}: {words[:300]}")
-    if world.driver != "docker" and len(proxies) != len(INSTANCES):
+    if world.driver not in _ENGINES and len(proxies) != len(INSTANCES):
         found.append(f"the processes {proxies} are instances of the proxy, of which there should be {len(INSTANCES)}")
     found += [f"{name} (pid {pid}) is in the journal and does not run" for pid, name in known.items()]
     unsure = [row.id for row in rows if row.state in (ReplicaState.DRAINING, ReplicaState.STARTING)]

@@ -57,12 +57,21 @@ class Client:
     """The process that asks all the time; `look()` any time."""
 
     def __init__(
-        self, port: int, directory: Path, *, rate: float = 60.0, body: str = "", report: Path | None = None
+        self,
+        port: int,
+        directory: Path,
+        *,
+        host: str = "127.0.0.1",
+        rate: float = 60.0,
+        timeout: float = 5.0,
+        body: str = "",
+        report: Path | None = None,
     ) -> None:
         # Not below it: what names the directory is taken for its own.
         self._report = report or directory.parent / f"client-of-{directory.name}.json"
         self._report.unlink(missing_ok=True)
-        command = [sys.executable, str(CLIENT), str(port), str(self._report), "--rate", str(rate)]
+        command = [sys.executable, str(CLIENT), str(port), str(self._report), "--host", host, "--rate", str(rate)]
+        command += ["--timeout", str(timeout)]
         command += ["--body", body] if body else []
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
@@ -153,9 +162,9 @@ class World:
 
     # What is done
 
-    def client(self, *, rate: float = 60.0, report: Path | None = None) -> Client:
+    def client(self, *, rate: float = 60.0, **more: Any) -> Client:
         """It asks until it is closed, or the world is."""
-        self.clients.append(Client(self.port, self.home, rate=rate, report=report))
+        self.clients.append(Client(self.port, self.home, rate=rate, **more))
         return self.clients[-1]
 
     def start_agent(self) -> None:

@@ -130,13 +130,14 @@ class DriverConformance:
 
     def test_one_that_is_kept_can_be_started_again_and_else_nothing_was_done(self, bench: DriverBench) -> None:
         row = bench.healthy()
+        bench.driver.enable_restart(row)
         if not bench.driver.stop_keeping(row, grace=2.0):
             assert bench.driver.alive(row) and bench.runtime.lifecycle.healthy(row) and not bench.driver.kept(row)
             return
         bench.gone(row)
         assert bench.another().driver.kept(row)
         again = bench.runtime.lifecycle.launch(row)
-        wait_until(lambda: bench.runtime.lifecycle.healthy(again), 30, what="it is healthy again")
+        bench.runtime.lifecycle.wait_healthy([row.id])
         assert (again.id, again.container) == (row.id, row.container)
         bench.driver.stop(again, grace=2.0)
         assert not bench.driver.kept(again)

@@ -1,8 +1,8 @@
 """A client from outside that forgives nothing: whatever is not a whole answer with status 200 in time is a failed
 request, told with its moment.
 
-    python tests/servers/client.py PORT REPORT [--rate 150] [--connections 8] [--timeout 5] [--body JSON] [--path
-    /invocations]
+    python tests/servers/client.py PORT REPORT [--host 127.0.0.1] [--rate 150] [--connections 8] [--timeout 5] [--body JSON]
+    [--path /invocations]
 
 Half of the connections are kept open between requests, as a service's are, and half are new for each request. One
 that was closed between two requests is opened anew, as every client does; a request that was sent is never sent
@@ -49,8 +49,8 @@ class Report:
 
 
 class Connection:
-    def __init__(self, port: int, request: bytes) -> None:
-        self._port, self._request = port, request
+    def __init__(self, host: str, port: int, request: bytes) -> None:
+        self._host, self._port, self._request = host, port, request
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self) -> tuple[int, str]:
@@ -58,7 +58,7 @@ class Connection:
             # it was closed while nothing was asked: whoever keeps connections looks before they use one (RFC 9112, 9.5)
             self.close()
         if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+            self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
         writer.write(self._request)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
@@ -83,7 +83,7 @@ async def worker(number: int, options: argparse.Namespace, report: Report, stop:
         f" {len(body)}\r\n"
     )
     end = "\r\n" if kept else "Connection: close\r\n\r\n"
-    connection = Connection(options.port, f"{head}{end}".encode() + body)
+    connection = Connection(options.host, options.port, f"{head}{end}".encode() + body)
     pause = options.connections / options.rate
     due = asyncio.get_running_loop().time() + pause * number / options.connections
     while not stop.is_set():
@@ -137,6 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("report", type=Path)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--rate", type=float, default=150.0)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--timeout", type=float, default=5.0)

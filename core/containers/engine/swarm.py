@@ -4,6 +4,7 @@ are created, changed and removed."""
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import field
@@ -19,6 +20,8 @@ from .client import Engine
 _ENDED = ("complete", "shutdown", "failed", "rejected", "orphaned", "remove")
 _FAILED = ("complete", "failed", "rejected")
 _LEAVING = ("shutdown", "remove")
+STARTED_AFTER = "podium.started-after"
+"""Labels a service that was stopped and is started again with the id of the last task that it had before."""
 _UNTIDY = "while removing network"
 _TRIES = 5
 
@@ -101,8 +104,10 @@ class Service(Frozen):
 
     @property
     def failure(self) -> Task | None:
-        """Returns the last task that ended by itself, as far as the managers remember."""
-        return next((each for each in self.tasks if each.failed), None)
+        """Returns the last task that ended by itself, as far as the managers remember: of those since the service was
+        last started."""
+        since = itertools.takewhile(lambda task: task.id != self.labels.get(STARTED_AFTER), self.tasks)
+        return next((each for each in since if each.failed), None)
 
 
 def nodes(engine: Engine) -> dict[str, Node]:

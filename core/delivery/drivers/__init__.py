@@ -148,6 +148,9 @@ class OneHost:
     def absent(self) -> Mapping[str, AbsentHost]:
         return {}
 
+    def displaced(self, replica: Replica) -> bool:
+        return False
+
     def tend(self, rows: Sequence[Replica], layout: Callable[[], ProxyLayout]) -> list[str]:
         return []
 
@@ -199,6 +202,11 @@ class Driver(Protocol):
 
     def absent(self) -> Mapping[str, AbsentHost]:
         """Returns the hosts that do not answer, by name: nothing is known of what they run."""
+        ...
+
+    def displaced(self, replica: Replica) -> bool:
+        """Tells whether the replica was healthy, was lost with its machine, and is started again on another one by
+        whoever runs it."""
         ...
 
     def tend(self, rows: Sequence[Replica], layout: Callable[[], ProxyLayout]) -> list[str]:

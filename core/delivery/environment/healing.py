@@ -98,6 +98,8 @@ def _heal_proxy(runtime: EnvironmentRuntime) -> list[str]:
 def _heal_replica(runtime: EnvironmentRuntime, row: Replica, *, hung: bool) -> list[str]:
     if runtime.environment.hosts and (gone := _elsewhere(runtime, row)) is not None:
         return gone
+    if runtime.driver.displaced(row):
+        runtime.proxy.fell(row.slot)  # a machine that is only frozen takes requests, and answers none
     if runtime.driver.alive(row):
         found = runtime.driver.current_address(row)
         if found != row.address:

@@ -181,7 +181,7 @@ class Lifecycle:
                     runtime.say(f"{replica.host} does not answer; {replica.id} is started elsewhere")
                     waiting[replica.id] = self.launch(replace(replica, address="", container=""))
                     deadline = time.monotonic() + runtime.environment.health_timeout
-                elif not runtime.driver.alive(replica):
+                elif not (runtime.driver.alive(replica) or runtime.driver.displaced(replica)):
                     raise RunFailed(
                         f"{replica.id} ended while it was starting.{self.failure_report(replica)}",
                         hint=self.log_hint(replica),

@@ -126,6 +126,10 @@ class EnvironmentRuntime:
         absent = self.driver.absent()
         return [r for r in self.replicas(version) if r.host in absent] if absent else []
 
+    def displaced(self, version: int) -> list[Replica]:
+        """Returns the replicas of this version that were lost with their machine, and are being started elsewhere."""
+        return [r for r in self.replicas(version) if r.state not in _NOT_RUNNING and self.driver.displaced(r)]
+
     def out_of_reach(self) -> set[str]:
         """Returns their slots."""
         return {r.slot for r in self.unknown()}
@@ -149,9 +153,11 @@ class EnvironmentRuntime:
 
     def missing(self, version: int) -> list[int]:
         """Returns the numbers (1…replicas) of this version's replicas that have to be started. Those on a host that
-        does not answer are left to it while others of the version run."""
+        does not answer are left to it while others of the version run, and those that are started elsewhere as well."""
         have = {r.slot for r in self.running(version)}
-        have |= {r.slot for r in self.unknown(version) if r.state not in _NOT_RUNNING} if have else set()
+        if have:
+            have |= {r.slot for r in self.unknown(version) if r.state not in _NOT_RUNNING}
+            have |= {r.slot for r in self.displaced(version)}
         return [n for n in range(1, self.environment.replicas + 1) if f"v{version}-{n}" not in have]
 
     def replica_id(self, version: int, number: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # Replicas in these states have not answered yet, or do not run.
 _UNSEEN = (ReplicaState.STARTING, ReplicaState.STOPPED)
 UP_TIMEOUT = 10.0
+# How long whoever is in a hurry waits for the last of them.
+HURRY_TIMEOUT = 2.0
+TICK_INTERVAL = 1.0
 UP_POLL_INTERVAL = 0.01
 DRAIN_POLL_INTERVAL = 0.02
 
@@ -45,7 +48,7 @@ class Traffic:
         if mesh is not None:
             return self._meshed(mesh, rows)
         directory = self._runtime.directory
-        options = UNKEPT if self._apart else ""
+        options = UNKEPT if self.apart else ""
         return self._of(
             tuple(
                 BackendServer(r.slot, r.port, r.weight, from_directory(directory, r.address), options=options)
@@ -54,7 +57,7 @@ class Traffic:
         )
 
     @property
-    def _apart(self) -> bool:
+    def apart(self) -> bool:
         """Tells whether replicas are on other machines than the proxy."""
         return plugins.driver_capabilities(self._runtime.environment.driver).services
 
@@ -62,7 +65,7 @@ class Traffic:
         environment = self._runtime.environment
         front = front_of(self._runtime.project, self._runtime.journal, environment)
         return ProxyLayout(
-            self._runtime.driver.listens(), environment.port, servers, environment.request, front, mesh, self._apart
+            self._runtime.driver.listens(), environment.port, servers, environment.request, front, mesh, self.apart
         )
 
     def _meshed(self, mesh: Mesh, rows: Sequence[Replica]) -> ProxyLayout:
@@ -102,19 +105,35 @@ class Traffic:
         except Unreachable:
             self.sync()
 
-    def wait_up(self, slots: Collection[str], *, seconds: float = UP_TIMEOUT) -> None:
+    def wait_up(
+        self,
+        slots: Collection[str],
+        *,
+        seconds: float = UP_TIMEOUT,
+        hurry: bool = False,
+        tick: Callable[[], object] = lambda: None,
+    ) -> set[str]:
         """Waits until the proxy, too, finds them healthy: it sends no request to a server that it believes dead,
-        whatever its weight. RunFailed when it does not."""
+        whatever its weight. In a hurry it waits for the others only a moment once one of them is. Returns those that it
+        did not wait for. RunFailed when it finds none, or without a hurry not all, within `seconds`. `tick` is called
+        about once a second, and may take a while."""
         runtime = self._runtime
-        deadline = time.monotonic() + seconds
+        began = ticked = time.monotonic()
         waiting = set(slots)
         while waiting:
             waiting -= runtime.out_of_reach()
             waiting -= {stat.name for stat in runtime.proxy.stats() if stat.kind == "server" and stat.up}
-            if waiting and time.monotonic() > deadline:
+            now, enough = time.monotonic(), hurry and len(waiting) < len(slots)
+            if enough and now - began > HURRY_TIMEOUT:
+                break
+            if waiting and now - began > seconds:
                 raise RunFailed(f"the proxy does not reach {', '.join(sorted(waiting))}", hint=runtime.proxy.look())
+            if waiting and now - ticked > TICK_INTERVAL and not enough:
+                tick()
+                ticked = time.monotonic()
             if waiting:
                 time.sleep(UP_POLL_INTERVAL)
+        return waiting
 
     def drain(self, replicas: Sequence[Replica]) -> set[str]:
         """Gives them no new request and waits until they have answered those that they have, `drain` seconds at most;

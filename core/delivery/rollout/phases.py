@@ -9,6 +9,7 @@ had all the traffic.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from ...errors import Interrupted, PodiumError
 from ..environment import settings
 from ..environment.healing import heal
 from ..environment.history import EnvironmentHistory
+from ..environment.traffic import UP_TIMEOUT
 from . import analysis, verify
 from .restart import restart_replica
 from .shift import shift_traffic
@@ -95,7 +97,7 @@ def shift(rollout: Rollout) -> None:
     unknown = {row.id for row in runtime.unknown()}
     beside = [[row.id for row in rows if row.id in unknown] for rows in (new, old)]
     new, old = ([row for row in rows if row.id not in unknown] or rows for rows in (new, old))
-    runtime.traffic.wait_up([row.slot for row in new])
+    _wait_up(rollout, [row.slot for row in new])
     strategy = runtime.environment.strategy
     if rollout.deployment.how is How.ROLLBACK:
         strategy = replace(strategy, kind="blue-green")
@@ -105,6 +107,21 @@ def shift(rollout: Rollout) -> None:
     took = time.time() - rollout.asked
     rollout.update(share=FULL_SHARE, traffic_seconds=round(took, 3))
     runtime.say(f"version {rollout.version} has all traffic of {runtime.name}, {took:.2f} s after it was asked for")
+
+
+def _wait_up(rollout: Rollout, slots: Collection[str]) -> None:
+    """Waits until the proxy finds them up. A node of a Swarm may be lost at any moment: what it had is started
+    elsewhere, and waited for. A rollback is in a hurry: a part of its replicas is better than what it leaves."""
+    runtime, apart = rollout.runtime, rollout.runtime.traffic.apart
+
+    def tick() -> None:
+        if apart:
+            heal(runtime)
+
+    seconds = runtime.environment.health_timeout if apart else UP_TIMEOUT
+    hurry = rollout.deployment.how is How.ROLLBACK
+    if left := runtime.traffic.wait_up(slots, seconds=seconds, hurry=hurry, tick=tick):
+        rollout.warn(f"the proxy does not reach {', '.join(sorted(left))} yet: the other replicas take all the traffic")
 
 
 def move_aliases(rollout: Rollout) -> None:

@@ -94,7 +94,13 @@ def warm_up(runtime: EnvironmentRuntime, replicas: Sequence[Replica], files: Pat
                 break
         return status, answer
 
-    at_hosts(replicas, predict, lambda replica, found: _ensure_answered(runtime, replica, asked, found))
+    def judge(replica: Replica, found: tuple[int, bytes] | OSError) -> None:
+        if isinstance(found, OSError) and runtime.traffic.apart:  # its node may have been lost a moment ago
+            runtime.lifecycle.wait_healthy([replica.id])
+            found = predict(next(row for row in runtime.replicas(replica.version) if row.id == replica.id))
+        _ensure_answered(runtime, replica, asked, found)
+
+    at_hosts(replicas, predict, judge)
     return f"{WARM_UP_ROUNDS} predictions of {asked.words} on each of {len(replicas)} replicas"
 
 
@@ -162,7 +168,8 @@ def verify(runtime: EnvironmentRuntime, version: int) -> str:
             raise RunFailed(
                 f"{runtime.name} answers with version {found}, not {version}", hint="`podium status` says what runs"
             )
-    running = len({row.id for row in (*runtime.running(version), *runtime.unknown(version))})
+    there = (*runtime.running(version), *runtime.unknown(version), *runtime.displaced(version))
+    running = len({row.id for row in there})
     if running < runtime.environment.replicas:
         raise RunFailed(
             f"{running} of {runtime.environment.replicas} replicas of version {version} run",

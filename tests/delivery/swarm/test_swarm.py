@@ -53,7 +53,8 @@ def whole(swarmed: Swarmed, version: int) -> bool:
     rows = [row for row in swarmed.journal.replicas.of("staging") if row.version == version]
     there = swarmed.placed()
     ready = len(rows) == swarmed.environment.replicas and all(row.weight and row.id in there for row in rows)
-    return ready and not seen(swarmed).differences
+    # That something was started again stays to be read for a while.
+    return ready and not [each for each in seen(swarmed).differences if each.kind is not DifferenceKind.RESTARTED]
 
 
 def traffic(swarmed: Swarmed) -> Outside:
@@ -191,6 +192,39 @@ def test_a_node_is_lost_in_the_middle_of_a_promotion(swarmed: Swarmed) -> None:
     assert len(load.failures) <= CLIENTS, load.failures
     assert all(each[1] <= harmed for each in load.failures), (harmed, load.failures)
     assert swarmed.answers() == "3" and changing.error is None, changing.error
+
+
+@pytest.mark.in_turn(1, of="short stories on a Swarm")
+def test_a_rollback_does_without_what_a_lost_node_had(swarmed: Swarmed) -> None:
+    """And without what nothing can be started in the place of: the other nodes take no new tasks."""
+    for number in (1, 2):
+        swarmed.version(number)
+        swarmed.deploy(number)
+    victim = swarmed.nodes[2]
+    lost = {row for row in swarmed.on(victim) if row.startswith("staging-v1-")}
+    assert len(lost) == 1
+    with traffic(swarmed) as load:
+        for node in swarmed.nodes[:2]:
+            swarmed.swarm.set_availability(node, "pause")
+        victim.kill()
+        killed = time.time()
+        try:
+            wait_until(lambda: {row.id for row in _displaced(swarmed, 1)} == lost, 60, what="the node is given up")
+            done = swarmed.rollback(1)
+            assert swarmed.answers() == "1" and "start_seconds" not in done.data, done
+            _counts(load)
+        finally:
+            victim.boot()
+            for node in swarmed.nodes[:2]:
+                swarmed.swarm.set_availability(node, "active")
+    assert all(each[1] <= killed for each in load.failures) and len(load.failures) <= CLIENTS, load.failures
+    swarmed.agent.start()
+    wait_until(lambda: whole(swarmed, 1), 120, what="what was lost serves again")
+
+
+def _displaced(swarmed: Swarmed, version: int):
+    swarmed.swarm_driver.swarm.services.forget()
+    return swarmed.runtime.displaced(version)
 
 
 @pytest.mark.in_turn(1, of="short stories on a Swarm")

@@ -92,6 +92,10 @@ class HostsDriver:
     def absent(self) -> Mapping[str, AbsentHost]:
         return self.fleet.absent
 
+    def displaced(self, replica: Replica) -> bool:
+        """Returns False: nobody but the agent starts it elsewhere."""
+        return False
+
     def tend(self, rows: Sequence[Replica], layout: Callable[[], ProxyLayout]) -> list[str]:
         for host in self.fleet.present if rows else ():
             self._equip(host, rows)

@@ -139,7 +139,7 @@ class SwarmDriver(DockerDriver):
         )
         service = ""
         if kept is not None:
-            if kept.labels.get(SPEC) == wanted.stamp and not kept.wanted and swarm.run(kept.id):
+            if kept.labels.get(SPEC) == wanted.stamp and not kept.wanted and swarm.run(kept):
                 service = kept.id
             else:
                 swarm.end(kept)
@@ -188,6 +188,16 @@ class SwarmDriver(DockerDriver):
         if found is None or not found.wanted or HEALTHY not in found.labels:
             return False
         return found.current is None or not found.current.running
+
+    def displaced(self, replica: Replica) -> bool:
+        found = self.swarm.service(replica.container) if replica.container else None
+        if found is None or not found.wanted or HEALTHY not in found.labels:
+            return False
+        view, task = self.swarm.view(), found.current
+        if task is not None and task.running:
+            return not view.answers(task.node)
+        before = next((each for each in found.tasks if each is not task and each.node), None)
+        return before is not None and not view.answers(before.node)
 
     def current_address(self, replica: Replica) -> str:
         found = self.swarm.service(replica.container) if replica.container else None

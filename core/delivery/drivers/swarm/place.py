@@ -107,9 +107,18 @@ class SwarmObjects(EngineObjects):
         self.services.forget()
         return made
 
-    def run(self, service: str) -> bool:
-        """Has a service run that was kept; False if it is gone."""
-        done = swarm.scale(self.engine, service, 1)
+    def run(self, service: Service) -> bool:
+        """Has a service run that was kept; False if it is gone. That it was healthy before says nothing of its next
+        task."""
+        before = next((each.id for each in service.tasks), "")
+
+        def change(spec: dict[str, Any]) -> None:
+            spec["Mode"] = {"Replicated": {"Replicas": 1}}
+            labels: dict[str, str] = spec.get("Labels") or {}
+            kept = {key: value for key, value in labels.items() if key != HEALTHY}
+            spec["Labels"] = {**kept, swarm.STARTED_AFTER: before}
+
+        done = swarm.update(self.engine, service.id, change)
         self.services.forget()
         return done
 
