@@ -114,8 +114,10 @@ def _repository(home: Path, size: Size) -> None:
 
 
 def environment_of_process(home: Path) -> dict[str, str]:
-    """Returns the variables of a process that takes our ssh for OpenSSH's."""
-    return {**os.environ, "PATH": f"{home / 'programs'}:{os.environ['PATH']}", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    """Returns the variables of a process that takes our ssh for OpenSSH's, and keeps what it compiles, as an installed
+    Podium does."""
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PATH": f"{home / 'programs'}:{os.environ['PATH']}", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def _deployed(journal: Journal, environment: str) -> None:

@@ -5,6 +5,10 @@ Environments with `driver: docker` on hosts over ssh, each host a simulated engi
 the agent's CPU, memory, threads and descriptors while all is well; how long a replica that was killed is away, alone
 and with a whole host; what a push costs; and what a person waits for. Beside each: the same of a tenth of the fleet,
 in the same run. What is simulated and what is not is in docs/scale.md.
+
+Besides, with an agent that has nothing else to do: `--pushes` a minute into a bare repository on disk, whether or not
+it gets through (_pushes.py), whose runs have one step, `true`; and as many that say `[skip ci]`. `--pushes-only`
+measures just that.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import _fleet
+import _pushes
 import year
 from _fleet import Size
 from _measuring import Report, mebibytes, parser, share, timed
@@ -262,6 +267,7 @@ def main() -> int:
     options.add_argument("--replicas", type=int, default=10)
     options.add_argument("--runs", type=int, default=1_000_000)
     options.add_argument("--pushes", type=float, default=200.0, help="a minute")
+    options.add_argument("--pushes-only", action="store_true")
     options.add_argument("--seconds", type=float, default=30.0, help="of each measurement")
     chosen = options.parse_args()
     size = Size(chosen.environments, chosen.hosts, chosen.replicas, chosen.runs, pipelines=40)
@@ -273,6 +279,11 @@ def main() -> int:
     os.environ["NO_COLOR"] = "1"
     report = Report()
     with tempfile.TemporaryDirectory(prefix="podium-bench-") as scratch:
+        minute = (60.0, 3.0) if chosen.quick else (chosen.pushes, 2 * seconds)
+        _many_pushes(report, Path(scratch) / "run", *minute)
+        _many_pushes(report, Path(scratch) / "skipped", *minute, skipped=True)
+        if chosen.pushes_only:
+            return report.end()
         few = _measure(report, Path(scratch) / "few", tenth, seconds, kills, 0.0)
         whole = _measure(report, Path(scratch) / "all", size, seconds, kills, chosen.pushes)
     report.compare(
@@ -283,6 +294,22 @@ def main() -> int:
     report.compare("cockpit: first useful paint", whole.paint, "a tenth of it", few.paint, most=FIRST_PAINT)
     report.compare("podium status", whole.status, "a tenth of it", few.status)
     return report.end()
+
+
+def _many_pushes(report: Report, home: Path, rate: float, seconds: float, *, skipped: bool = False) -> None:
+    """Pushes alone, into a bare repository, as many as are asked for."""
+    found = _pushes.measured(home, rate, seconds, skipped=skipped)
+    words = "pushes that say [skip ci]" if skipped else "pushes to 40 branches, each run"
+    first, last = _pushes.quarters(found.noted if skipped else found.waits)
+    report.figure(words, f"{found.pushed:>19}; {found.rate:.0f} a minute, at a load of {os.getloadavg()[0]:.0f}")
+    report.figure("  done a minute, to the end of the last", f"{found.reached:>19.0f}")
+    what = "passed over" if skipped else "run noted"
+    report.figure(f"  from a push until it is {what}, median", f"{statistics.median(found.noted):>17.1f} s")
+    report.figure("  until its step begins, of the first quarter; of the last", f"{first:>17.1f} s; {last:.1f} s")
+    report.figure("  not begun when the last was made", f"{found.left:>19}")
+    costs = f"{found.agent:>17.3f} s; {found.started:.2f} s; {found.pusher:.2f} s"
+    report.figure("  CPU of each: agent; what it started; git push", costs)
+    report.figure("  the machine's CPU that was used meanwhile", f"{share(found.busy):>19}")
 
 
 @dataclass(frozen=True)
