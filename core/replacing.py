@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from pathlib import Path
 def replace_file(path: Path, text: str, *, only_first: bool = False) -> None:
     """Replaces `path` by `text` atomically, with mode 0600. With `only_first` a file that is there already stays.
     OSError when it cannot be written: then nothing is left behind."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

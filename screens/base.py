@@ -36,7 +36,6 @@ from ..tui.screens import BY_NAME as SCREENS
 from ..tui.store import Snapshot, Store
 from ..tui.widgets.footer import Footer
 from ..tui.widgets.header import Header, stale_words
-from ..tui.widgets.log_view import LogView
 from ..tui.widgets.pane import READING, Pane, Span
 from ..tui.widgets.prompt import Prompt
 from ..tui.widgets.table import Table
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from ..tui.palette import Entry
     from ..tui.projects.session import Session
     from ..tui.protocol import CockpitApp
+    from ..tui.widgets.log_view import LogView
 
 
 _JOBS = count()
@@ -150,7 +150,7 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
     @cached_property
     def _logs(self) -> Sequence[LogView]:
         """Returns the logs on the screen. All are there from the start; a search of the tree costs more than a poll."""
-        return tuple(self.query(LogView))
+        return tuple(cast("LogView", each) for each in self.query("LogView"))
 
     def pass_time(self) -> None:
         """Draw what changes with time alone. Once a second, so it must cost next to nothing."""

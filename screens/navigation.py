@@ -4,18 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from ..core.cockpit import save
 from ..core.domain.text import format as fmt
-from ..tui.widgets.log_view import LogView
-from ..tui.widgets.logs.moments import HINT
 from ..tui.widgets.pane import Pane
 from ..tui.widgets.prompt import Prompt
 from ..tui.widgets.table import Table
 from ..tui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
+    from ..tui.widgets.log_view import LogView
     from .base import PodiumScreen
 
 
@@ -30,6 +28,12 @@ class Navigation:
     @property
     def _pane(self) -> Pane | None:
         return self._screen.pane
+
+    @property
+    def _log(self) -> LogView | None:
+        """Returns the log that has the focus. It is known by its kind: nothing of logs is imported where there is
+        none."""
+        return _log_of(self._pane)
 
     def _move(self, how: str) -> None:
         if self._pane is not None:
@@ -81,29 +85,33 @@ class Navigation:
             )
 
     def do_wrap(self) -> None:
-        if isinstance(self._pane, (LogView, TextPane)):
+        pane = self._log or (self._pane if isinstance(self._pane, TextPane) else None)
+        if pane is not None:
             self._screen.podium.say(
-                "long lines are wrapped" if self._pane.toggle_wrap() else "long lines are cut; left and right scroll"
+                "long lines are wrapped" if pane.toggle_wrap() else "long lines are cut; left and right scroll"
             )
 
     def do_timestamps(self) -> None:
-        if isinstance(self._pane, LogView):
-            self._screen.podium.say("with times" if self._pane.toggle_times() else "without times")
+        log = self._log
+        if log is not None:
+            self._screen.podium.say("with times" if log.toggle_times() else "without times")
 
     def do_copy(self) -> None:
-        if isinstance(self._pane, LogView):
-            self._pane.copy_lines(self._screen.podium.copy)
+        log = self._log
+        if log is not None:
+            log.copy_lines(self._screen.podium.copy)
         elif self._pane is not None:
             self._screen.podium.copy(self._pane.copy_text())
 
     # Logs
 
     def _say_of_log(self, what: Callable[[LogView], str]) -> None:
-        if isinstance(self._pane, LogView):
-            self._screen.podium.say(what(self._pane))
+        log = self._log
+        if log is not None:
+            self._screen.podium.say(what(log))
 
     def do_select(self) -> None:
-        self._say_of_log(LogView.toggle_select)
+        self._say_of_log(lambda log: log.toggle_select())
 
     def do_regex(self) -> None:
         self._say_of_log(
@@ -111,10 +119,10 @@ class Navigation:
         )
 
     def do_levels(self) -> None:
-        self._say_of_log(LogView.cycle_level)
+        self._say_of_log(lambda log: log.cycle_level())
 
     def do_stream(self) -> None:
-        self._say_of_log(LogView.toggle_stream)
+        self._say_of_log(lambda log: log.toggle_stream())
 
     def do_more_context(self) -> None:
         self._say_of_log(lambda log: log.change_context(1))
@@ -123,6 +131,8 @@ class Navigation:
         self._say_of_log(lambda log: log.change_context(-1))
 
     def do_since(self) -> None:
+        from ..tui.widgets.logs.moments import HINT
+
         self._asking = self._pane
         self._screen.podium.say(HINT)
         self._screen.query_one(Prompt).ask("since", "5m")
@@ -134,7 +144,7 @@ class Navigation:
 
     def open_line(self) -> bool:
         """Opens the line of a log under the cursor, or the one that was found; whether there is one."""
-        line = self._pane.line_at_cursor() if isinstance(self._pane, LogView) else None
+        line = self._log.line_at_cursor() if self._log is not None else None
         if line is not None:
             from ..tui.widgets.line_dialog import LineDialog
 
@@ -142,6 +152,8 @@ class Navigation:
         return line is not None
 
     def _save(self, log: LogView, name: str) -> None:
+        from ..core.cockpit import save
+
         write = log.saving()
 
         def done(found: tuple[object, int]) -> None:
@@ -177,10 +189,11 @@ class Navigation:
                 self._screen.focus_pane(pane)
         if pane is None:
             return
-        if isinstance(pane, LogView) and message.purpose in ("since", "save to"):
+        log = _log_of(pane)
+        if log is not None and message.purpose in ("since", "save to"):
             text = (message.text or "").strip()
             if text and message.final:
-                pane.go_since(text) if message.purpose == "since" else self._save(pane, text)
+                log.go_since(text) if message.purpose == "since" else self._save(log, text)
             return
         if message.purpose == "filter":
             # While typing, only lists filter: each letter over a long log would start a search of its own.
@@ -189,3 +202,7 @@ class Navigation:
         elif message.text is not None:
             pane.search(message.text)
         self._screen.show_footer()
+
+
+def _log_of(pane: Pane | None) -> LogView | None:
+    return cast("LogView", pane) if pane is not None and pane.kind == "log" else None

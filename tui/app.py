@@ -6,19 +6,22 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.cockpit import Cockpit
 from ..core.errors import UsageError
-from .screens import MAIN
+from .screens import FIRST, MAIN
 from .terminal import cannot_draw, prepare_environment
 
 if TYPE_CHECKING:
     from .application import PodiumApp
     from .keys import Keymap
     from .personal.themes import OwnThemes
+    from .pool import Pool
+    from .projects.session import Session
 
 
 def run(
@@ -43,28 +46,46 @@ def run(
     gc.disable()
     # Work in other threads gives the interpreter back ten times sooner than by default, for the sake of the keys.
     sys.setswitchinterval(0.0005)
-    from .projects.known import together
+    cockpit = home if isinstance(home, Cockpit) else Cockpit(home)
+    session, pool = _begun(cockpit, screen or FIRST.name)
+    try:
+        from .projects.known import together
+
+        keys = own_keys()
+        if browser and read_only:
+            keys = keys.only_looking()
+        known = together((cockpit.home, *projects))
+        given = {"read_only": read_only, "screen": screen, "theme": theme or own.use, "keymap": keys, "projects": known}
+        given |= {"themes": own.themes, "browser": browser, "begun": (session, pool)}
+        return _shown(_linear(cockpit, given) if linear or cannot_draw() else _drawn(cockpit, given))
+    finally:
+        pool.close()
+        gc.enable()
+
+
+def _shown(app: PodiumApp) -> int:
+    """Shows the cockpit until it is left; returns the exit code. Raises what nobody foresaw."""
     from .shutdown import ENDING
 
-    keys = own_keys()
-    if browser and read_only:
-        keys = keys.only_looking()
-    cockpit = home if isinstance(home, Cockpit) else Cockpit(home)
-    known = together((cockpit.home, *projects))
-    given = {"read_only": read_only, "screen": screen, "theme": theme or own.use, "keymap": keys, "projects": known}
-    given |= {"themes": own.themes, "browser": browser}
     before = {number: signal.getsignal(number) for number in ENDING}
-    app = _linear(cockpit, given) if linear or cannot_draw() else _drawn(cockpit, given)
     try:
         app.run(headless=app.unseen is not None, size=app.unseen)
     finally:
-        app.pool.close()
-        gc.enable()
         for number, handler in before.items():
             signal.signal(number, handler)
     if app.failure is not None:
         raise app.failure
     return app.return_code or 0
+
+
+def _begun(cockpit: Cockpit, screen: str) -> tuple[Session, Pool]:
+    """Begins to read the project, in the pool's threads."""
+    from .pool import Pool
+    from .projects.session import Session
+
+    session, pool = Session(0, cockpit, time.time), Pool()
+    session.read_first(screen, pool)
+    return session, pool
 
 
 def check_choices(*, screen: str | None, theme: str | None) -> OwnThemes:

@@ -23,7 +23,7 @@ from ..core.cockpit import Cockpit, is_project
 from ..core.cockpit.glances import Glances
 from ..core.domain.monitoring import Ring
 from ..core.domain.text import clean
-from ..core.errors import PodiumError, UsageError
+from ..core.errors import UsageError
 from .actions import BY_ID
 from .glyphs import Glyphs
 from .keys import Keymap
@@ -33,7 +33,7 @@ from .personal.themes import OwnTheme
 from .places.trail import Place, Trail
 from .pool import POLL, SLOW, Job, Pool
 from .projects.known import labels
-from .projects.session import Session
+from .projects.session import Session, as_podium_error
 from .queries import Query
 from .ringing import sequences
 from .screens import BY_NAME, FIRST, MAIN
@@ -52,7 +52,8 @@ MOST_OPEN = 4  # projects whose screens are kept
 
 
 class PodiumApp(KeyedApp):
-    """`clock` gives the time (tests fix it); `interval` is the timer's period in seconds, 0 for none."""
+    """`begun` is the project's session with the pool that reads for it, where that began before Textual was there;
+    `clock` gives the time (tests fix it); `interval` is the timer's period in seconds, 0 for none."""
 
     TITLE = "Podium"
     ENABLE_COMMAND_PALETTE = False  # ours finds things, and asks no more than it can answer at once
@@ -91,6 +92,7 @@ class PodiumApp(KeyedApp):
         theme: str | None = None,
         keymap: Keymap | None = None,
         projects: Sequence[Path] = (),
+        begun: tuple[Session, Pool] | None = None,
         clock: Callable[[], float] = time.time,
         interval: float | None = None,
         plain: bool | None = None,
@@ -102,8 +104,8 @@ class PodiumApp(KeyedApp):
         self.keymap = keymap or Keymap()
         self.clock = clock
         self.glyphs = Glyphs(plain=plain_glyphs() if plain is None else plain)
-        self.pool = Pool()
-        self._session = Session(0, cockpit, clock, self._store_changed)
+        self._session, self.pool = begun or (Session(0, cockpit, clock), Pool())
+        self.store.on_change = self._store_changed
         self._opened = [self._session]
         self.projects: tuple[Path, ...] = tuple(dict.fromkeys((cockpit.home, *projects)))
         self._glances = Glances()
@@ -117,6 +119,8 @@ class PodiumApp(KeyedApp):
         for each in self.themes.textual():
             self.register_theme(each)
         self.theme = theme_name(theme)
+        self.stylesheet.set_variables(self.get_css_variables())
+        self._styled_for = self.theme
 
     # Life
 
@@ -138,6 +142,7 @@ class PodiumApp(KeyedApp):
         return self._session.trail
 
     def on_mount(self) -> None:
+        self.store.take_changes()  # the first picture has what came before it
         if self.glyphs.plain:
             self.add_class("-ascii")
         self._add_modes(self._session)
@@ -147,6 +152,12 @@ class PodiumApp(KeyedApp):
             self.set_interval(self._interval, self._tick)
         self.call_after_refresh(self._begin)
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """Nothing has changed when Textual asks for it at the start: the style sheet was made for this theme, and would
+        be parsed, and everything laid out, a second time before the first picture."""
+        if self._loaded or self.theme != self._styled_for:
+            super().refresh_css(animate)
+
     def get_default_screen(self) -> Screen[Any]:
         """The first screen is the one at the bottom of the stack, not one on top of an empty one that would be
         painted before it."""
@@ -155,7 +166,9 @@ class PodiumApp(KeyedApp):
     def _begin(self) -> None:
         """After the first paint: load."""
         self._loaded = True
-        self._ask(force=True)
+        if self.store.take_changes():  # while the first picture was drawn
+            self._draw_changes()
+        self._load()
         self._poll()
         self._say_of_theme()
         self.set_timer(1.0, _collect_again)
@@ -381,7 +394,8 @@ class PodiumApp(KeyedApp):
         message.function(*message.arguments)
 
     def _store_changed(self) -> None:
-        self.post_message(self.StoreChanged())
+        if self._loaded:
+            self.post_message(self.StoreChanged())
 
     def on_podium_app_store_changed(self) -> None:
         # What comes within the blink of an eye is drawn at once.
@@ -404,7 +418,6 @@ class PodiumApp(KeyedApp):
                 self._session.due[query.key] = query
                 continue
             self._session.due.pop(query.key, None)
-            self._session.read_at[query.key] = now
             self._submit(query)
 
     def read_new(self, queries: Iterable[Query]) -> None:
@@ -412,15 +425,14 @@ class PodiumApp(KeyedApp):
         self.read([query for query in queries if query.key not in self._session.read_at])
 
     def _submit(self, query: Query) -> None:
-        cockpit, store = self.cockpit, self.store
+        self._session.submit(query, self.pool)
 
-        def done(value: Any, error: BaseException | None) -> None:
-            if error is None:
-                store.put(query.key, value)
-            else:
-                store.fail(query.key, as_podium_error(error))
-
-        self.pool.submit(query.key, lambda _job: query.answer(cockpit), done, lane=query.lane)
+    def _load(self) -> None:
+        """Has read what the first screen shows, but for what was asked for before it was there."""
+        screen = self.podium_screen
+        if screen is not None and screen.ready:
+            self.read_new(screen.all_queries())
+        self._listen()
 
     def _ask(self, *, force: bool = False) -> None:
         screen = self.podium_screen
@@ -526,15 +538,6 @@ class PodiumApp(KeyedApp):
 
 def _has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin")
-
-
-def as_podium_error(error: BaseException) -> PodiumError:
-    """Whatever a query raised, as something that can be shown."""
-    if isinstance(error, PodiumError):
-        return error
-    return PodiumError(
-        f"{type(error).__name__}: {error}", hint="this is a fault of Podium's; `podium doctor` may say more"
-    )
 
 
 def _collect_again() -> None:

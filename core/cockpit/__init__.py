@@ -6,25 +6,27 @@ process, unless its docstring says so."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..beneath.new_file import save
 from ..journal import Journal
-from ..logs.format import LogLine
-from ..logs.masking import masked_document
-from ..logs.matching import Matcher
-from ..logs.merging import Entry, Merged
-from ..logs.reader import LogFile
-from ..logs.redraws import without_redraws, written_over
 from .opened import OpenProject, Say, quiet
 
 if TYPE_CHECKING:
+    from ..beneath.new_file import save
     from ..demo.story import Demo
     from ..domain.demo import DemoImages
     from ..domain.evidence.proof import Proof
     from ..domain.watching import Restored
+    from ..logs.format import LogLine
+    from ..logs.masking import masked_document
+    from ..logs.matching import Matcher
+    from ..logs.merging import Entry, Merged
+    from ..logs.reader import LogFile
+    from ..logs.redraws import without_redraws, written_over
     from .agent import Agent
     from .alerts import Alerts
     from .changes import Changes
@@ -69,6 +71,27 @@ __all__ = [
     "without_redraws",
     "written_over",
 ]
+
+# What front ends know by this package, and is imported when it is first asked for: most commands, and the first
+# picture of the cockpit, show no log.
+_LATER: Mapping[str, str] = {
+    "Entry": "..logs.merging",
+    "LogFile": "..logs.reader",
+    "LogLine": "..logs.format",
+    "Matcher": "..logs.matching",
+    "Merged": "..logs.merging",
+    "masked_document": "..logs.masking",
+    "save": "..beneath.new_file",
+    "without_redraws": "..logs.redraws",
+    "written_over": "..logs.redraws",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_LATER[name], __name__), name)
+    return found
 
 
 def find_project(start: Path) -> Path:

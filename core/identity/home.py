@@ -7,7 +7,7 @@ copy owns nothing of what the original runs: no process, port, container or lock
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -87,7 +87,7 @@ def home_id(home: Path) -> str:
 
 def new_id() -> str:
     """Returns an id that no other project has."""
-    return secrets.token_hex(6)
+    return os.urandom(6).hex()
 
 
 def judge(state: Path, processes: Processes) -> Judgement:

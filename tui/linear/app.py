@@ -173,6 +173,10 @@ class LinearApp(PodiumApp):
 
     # Changes
 
+    def _load(self) -> None:
+        super()._load()
+        self.read_new(self._news.queries(self.store))
+
     def _ask(self, *, force: bool = False) -> None:
         super()._ask(force=force)
         self.read(list(self._news.queries(self.store)), force=force)

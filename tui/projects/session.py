@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ...core.cockpit import Cockpit
 from ...core.errors import PodiumError
+from .. import queries
 from ..places.trail import Trail
+from ..pool import Pool
 from ..queries import Query
 from ..ringing import Ringer
 from ..store import Store
+
+# What a screen shows first, where one read of the journal has it: podium.yaml and what serves take longer to be read.
+_FIRST: Mapping[str, Callable[[], Query]] = {"overview": queries.runs, "runs": queries.runs}
 
 
 class Session:
     """`number` tells the sessions of one app apart; its screens are modes of their own."""
 
     def __init__(
-        self, number: int, cockpit: Cockpit, clock: Callable[[], float], on_change: Callable[[], None]
+        self, number: int, cockpit: Cockpit, clock: Callable[[], float], on_change: Callable[[], None] | None = None
     ) -> None:
         self.number = number
         self.cockpit = cockpit
@@ -36,3 +43,31 @@ class Session:
     def mode(self, screen: str) -> str:
         """Returns the app's name of one of its screens."""
         return f"{self.number}/{screen}"
+
+    def read_first(self, screen: str, pool: Pool) -> None:
+        """Has read what a screen shows first, while what draws it is still being imported: the first picture has it
+        then."""
+        if screen in _FIRST:
+            self.submit(_FIRST[screen](), pool)
+
+    def submit(self, query: Query, pool: Pool) -> None:
+        """Has a query read in the pool, into the store."""
+        cockpit, store = self.cockpit, self.store
+
+        def done(value: Any, error: BaseException | None) -> None:
+            if error is None:
+                store.put(query.key, value)
+            else:
+                store.fail(query.key, as_podium_error(error))
+
+        self.read_at[query.key] = time.monotonic()
+        pool.submit(query.key, lambda _job: query.answer(cockpit), done, lane=query.lane)
+
+
+def as_podium_error(error: BaseException) -> PodiumError:
+    """Whatever a query raised, as something that can be shown."""
+    if isinstance(error, PodiumError):
+        return error
+    return PodiumError(
+        f"{type(error).__name__}: {error}", hint="this is a fault of Podium's; `podium doctor` may say more"
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from textual import events
-from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
@@ -28,12 +27,6 @@ class Prompt(Horizontal):
             super().__init__()
             self.purpose, self.text, self.final = purpose, text, final
 
-    def compose(self) -> ComposeResult:
-        yield Label("search")
-        entry = Input(id="prompt-input", select_on_focus=True)
-        entry.cursor_blink = False
-        yield entry
-
     purpose = ""
     asked = ("", "")
     """What stands before the line, and what stands in it at first."""
@@ -44,6 +37,8 @@ class Prompt(Horizontal):
 
     def ask(self, purpose: str, value: str = "", label: str = "") -> None:
         """Asks for one line; `label` (default: the purpose) stands before it."""
+        if not self.children:
+            self._fill()
         self.purpose = purpose
         self.asked = (label or purpose, value)
         self.query_one(Label).update(Content(one_line(label or purpose)))
@@ -53,6 +48,12 @@ class Prompt(Horizontal):
             entry.value = value
         entry.cursor_position = len(value)
         self.screen.set_focus(entry)  # at once: keys may have been typed already
+
+    def _fill(self) -> None:
+        """Makes the line when it is first asked for: most screens come and go without one."""
+        entry = Input(id="prompt-input", select_on_focus=True)
+        entry.cursor_blink = False
+        self.mount(Label(), entry)
 
     def close(self) -> None:
         self.remove_class("-open")

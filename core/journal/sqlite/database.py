@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -249,6 +247,9 @@ def _connect_reader(path: Path, options: str, timeout: float) -> sqlite3.Connect
 def _open_copy(path: Path, log: Path, timeout: float) -> sqlite3.Connection:
     """Opens a copy, where the newest rows are still in the write-ahead log: without its -shm file SQLite reads none
     of them. The copy goes with the connection."""
+    import shutil  # these two bring more than the rest of a journal
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="podium-journal-") as directory:
         copy = Path(directory) / path.name
         for source in (path, log):
