@@ -116,7 +116,8 @@ class CompareScreen(PodiumScreen):
             pane.set_lines(())
             return
         pane.title(row.title, f"baseline: {self._comparison.why}")
-        pane.set_lines(row_lines(self._comparison, row, self._at, self._difference(row), self.glyphs))
+        lines = row_lines(self._comparison, row, self._at, self._difference(row), self.glyphs, opened=self.pane is pane)
+        pane.set_lines(lines)
 
     def _difference_key(self, row: ComparedRow) -> str:
         labels = "/".join(each.label for each in self._comparison.subjects)
@@ -151,6 +152,7 @@ class CompareScreen(PodiumScreen):
 
     def do_open(self) -> None:
         self.focus_pane(self.query_one("#detail", TextPane))
+        self._show_detail()
 
     def do_left(self) -> None:
         self._step(-1)
@@ -213,5 +215,6 @@ class CompareScreen(PodiumScreen):
     def leave(self, *, quit_at_root: bool) -> None:
         if self.pane is not None and self.pane.id == "detail":
             self.focus_pane(self.rows)
+            self._show_detail()
         else:
             super().leave(quit_at_root=quit_at_root)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from ...core.cockpit import Cockpit
-from ...core.domain.comparisons import Change, ComparedRow
+from ...core.domain.comparisons import Change, ComparedRow, Comparison
 from ...core.domain.models import Version
-from ...core.domain.text import clean
+from ...core.domain.text import clean, one_line
 from ...core.domain.text.format import ago, figure, moment, short_commit
 from ...core.domain.verdicts import VersionVerdict, last_word
 from ...core.errors import PodiumError
@@ -160,6 +160,7 @@ def _metrics(cockpit: Cockpit, versions: Sequence[Version], where: str | None) -
 
 
 _LONGEST = 24  # characters of a value in a table; -o plain, --format and the cockpit have all of it
+_FLIPPED, _TELLING = 5, 3  # flipped rows and inputs of each that are shown without -a
 _COMPARED = {Change.BETTER: "▲ better", Change.WORSE: "▼ worse", Change.UNCLEAR: "≈ unclear"}
 
 
@@ -216,11 +217,30 @@ def compare(
     ]
     most = _LONGEST if output_format is Format.TABLE else None
     output.rows(output_format, columns, [_compared(row, most) for row in rows], ())
+    if output_format is Format.TABLE:
+        for line in _flipped(comparison, None if all_ else _TELLING):
+            output.line(line)
     if not rows:
         diagnostics.note("nothing differs", style="dim")
     else:
         diagnostics.note(f"{comparison.why}: ▲ better and ▼ worse are beside it", style="dim")
     return diagnostics.DONE
+
+
+def _flipped(comparison: Comparison, most: int | None) -> Iterator[str]:
+    """Yields the flipped rows of each version with their `most` telling inputs, or all rows with all inputs."""
+    base = comparison.subjects[0].label
+    for row in comparison.rows:
+        for subject, cell in zip(comparison.subjects, row.cells, strict=True):
+            if cell.flips is None or not cell.flips.rows:
+                continue
+            yield f"\n{subject.label} against {base} on the rows of the gate {row.of}: {cell.text}"
+            shown = cell.flips.rows if most is None else cell.flips.rows[:_FLIPPED]
+            for each in shown:
+                yield one_line(f"  {'▼' if each.worse else '▲'} row {each.row}  {cell.flips.words(each, base, most)}")
+            left = cell.flips.better + cell.flips.worse - len(shown)
+            if left:
+                yield f"  and {left:,} more"
 
 
 def _compared(row: ComparedRow, most: int | None) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ..domain.comparisons import TITLES, ComparedCell, ComparedRow, Comparison
@@ -171,6 +172,7 @@ def _beside(cell: ComparedCell) -> dict[str, Any]:
         "high": _finite(cell.high),
         "verdict": cell.verdict.value if cell.verdict is not None else None,
         "words": cell.words,
+        "flips": asdict(cell.flips) if cell.flips is not None else None,
     }
 
 

@@ -14,7 +14,6 @@ from ..domain.models import CHAMPION
 from ..domain.verdicts import CheckResult, Flips, GateReport
 from . import goals
 
-_NAMED = 20  # flipped rows that are named
 _NOISE = ("mlflow.", "podium.")
 
 
@@ -223,12 +222,8 @@ def _flips(reports: Sequence[GateReport], number: int | None) -> dict[str, Flips
 def _flipped(found: Flips | None, base: str) -> ComparedCell:
     if found is None:
         return ComparedCell(change=Change.SAME)
-    named = "; ".join(
-        f"row {each.row} ({each.truth}): {each.after}, {base} {each.before}" for each in found.rows[:_NAMED]
-    )
-    more = found.better + found.worse - min(_NAMED, len(found.rows))
-    words = f"{named}{f'; and {more:,} more' if more else ''}" if named else ""
-    return ComparedCell(f"{found.worse:,} worse, {found.better:,} better", Change.OTHER, words=words)
+    words = f"where {base} answers otherwise, and one of the two rightly"
+    return ComparedCell(f"{found.worse:,} worse, {found.better:,} better", Change.OTHER, words=words, flips=found)
 
 
 def _own(each: _Measured) -> ComparedCell:

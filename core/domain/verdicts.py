@@ -83,6 +83,13 @@ class FlippedRow(Frozen):
     """What the champion answered."""
     after: str
     """What the candidate answered."""
+    values: tuple[str, ...] = ()
+    """Its inputs, in the order of `Flips.columns`; empty in reports of earlier versions."""
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is the champion that answered rightly."""
+        return self.before == self.truth
 
 
 class Flips(Frozen):
@@ -92,6 +99,16 @@ class Flips(Frozen):
     worse: int
     rows: tuple[FlippedRow, ...]
     """Some of them, those that are worse first."""
+    columns: tuple[str, ...] = ()
+    """The columns of the inputs that are kept, first those in which these rows differ most from the others."""
+
+    def words(self, row: FlippedRow, than: str, most: int | None = None) -> str:
+        """Returns what a row is, what was answered, by `than` too, and its inputs: the `most` telling ones, or all."""
+        answers = f"is {row.truth}, answered {row.after}, {than} {row.before}"
+        inputs = [f"{name} {value}" for name, value in zip(self.columns, row.values, strict=False)]
+        more = len(inputs) - most if most is not None else 0
+        told = [*inputs[:most], *([f"and {more} more"] if more > 0 else [])]
+        return f"{answers}: {', '.join(told)}" if told else answers
 
 
 class GateReport(Frozen):

@@ -27,7 +27,10 @@ def _report(row: Row) -> GateReport:
         content["confusion"] = Confusion(tuple(names), tuple(map(tuple, counts)))
     if content.get("flips"):
         found = content["flips"]
-        content["flips"] = Flips(found["better"], found["worse"], tuple(FlippedRow(**each) for each in found["rows"]))
+        for each in found["rows"]:
+            each["values"] = tuple(each.get("values", ()))
+        rows = [FlippedRow(**each) for each in found["rows"]]
+        content["flips"] = Flips(found["better"], found["worse"], tuple(rows), tuple(found.get("columns", ())))
     content["calibration"] = tuple(CalibrationBin(**each) for each in content.get("calibration", ()))
     content["checks"] = tuple(CheckResult(**check) for check in content["checks"])
     return GateReport(**content)

@@ -7,7 +7,7 @@ never passes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from ..domain.models import Version
 from ..domain.project import Check, Gate, Project
 from ..domain.text.format import count
 from ..domain.verdicts import CheckResult, Flips, GateReport, Verdict, worst
-from ..logs.masking import masked_fields
+from ..logs.masking import masked, masked_fields
 from ..registry import files
 from . import pictures
 from .checks import CheckInputs, latency, name_of, schema
@@ -80,7 +80,7 @@ def evaluate(
                     f"{result.verdict:12} {result.name}{f' [{result.slice}]' if result.slice else ''}: {result.message}"
                 )
             checks += results
-    return _report(gate, candidate, champion, tuple(checks), started, run_id, bench)
+    return _report(gate, candidate, champion, tuple(checks), started, run_id, bench, _never_kept(project))
 
 
 class _Asked(Frozen):
@@ -208,6 +208,7 @@ def _report(
     at: float,
     run_id: int | None,
     bench: CheckInputs | None,
+    hidden: Collection[str] = (),
 ) -> GateReport:
     return GateReport(
         gate=gate.name,
@@ -224,16 +225,26 @@ def _report(
         confusion=_drawn(bench, pictures.confusion, None),
         calibration=_drawn(bench, pictures.calibration, ()),
         data_digest=_digest(bench) if bench else "",
-        flips=_flips(bench) if bench else None,
+        flips=_flips(bench, hidden) if bench else None,
     )
 
 
-def _flips(bench: CheckInputs) -> Flips | None:
-    """Returns on which rows candidate and champion part; None where they cannot be compared row by row."""
+def _never_kept(project: Project) -> frozenset[str]:
+    """Returns the columns that an environment redacts: no report has their values either."""
+    return frozenset(name for each in project.environments.values() for name in each.redact)
+
+
+def _flips(bench: CheckInputs, hidden: Collection[str]) -> Flips | None:
+    """Returns on which rows candidate and champion part, with the inputs of some but for `hidden` columns; None where
+    they cannot be compared row by row."""
     if bench.champion is None:
         return None
+    data = bench.data
     with suppress(Unmeasurable):
-        return pictures.flips(bench.candidate.answers(), bench.champion.answers())
+        found = pictures.flips(bench.candidate.answers(), bench.champion.answers())
+        left_out = {*hidden, *data.targets}
+        inputs = data.frame[[name for name in data.frame.columns if name not in left_out]]
+        return found and pictures.with_inputs(found, inputs, lambda text: masked(text, data.secrets))
     return None
 
 

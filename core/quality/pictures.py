@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..domain.metrics import BINARY, MULTICLASS
+from ..domain.text import one_line
 from ..domain.verdicts import CalibrationBin, Confusion, FlippedRow, Flips
 
 if TYPE_CHECKING:
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
 MOST_CLASSES = 20
 BINS = 10
 MOST_FLIPS = 100
+# Of the inputs of rows that are named: columns, characters of a value; and how much is looked at to put the columns in
+# their order.
+MOST_COLUMNS, MOST_LETTERS = 40, 60
+_MOST_CANDIDATES, _MOST_ROWS, _MOST_CATEGORIES = 1_000, 20_000, 50
 
 
 def confusion(answers: ModelAnswers) -> Confusion | None:
@@ -69,8 +75,66 @@ def flips(answers: ModelAnswers, before: ModelAnswers) -> Flips | None:
     shown = [*shown, *better[: MOST_FLIPS - len(shown)]]
     names = [str(each) for each in answers.classes]
     numbers = answers.index if answers.index is not None else np.arange(len(truth))
-    rows = (FlippedRow(int(numbers[at]) + 1, *(names[int(each[at])] for each in (truth, other, mine))) for at in shown)
+
+    def named(answers: Any, at: int) -> str:
+        return names[int(answers[at])]
+
+    rows = (
+        FlippedRow(int(numbers[at]) + 1, named(truth, at), named(other, at), named(mine, at)) for at in map(int, shown)
+    )
     return Flips(len(better), len(worse), tuple(rows))
+
+
+def with_inputs(found: Flips, inputs: Any, say: Callable[[str], str]) -> Flips:
+    """Returns the same with the inputs of the rows that are named, from a table of all rows: its columns in which these
+    rows differ most from all, the most telling first. `say` makes a text fit to be kept."""
+    from dataclasses import replace
+
+    places = [each.row - 1 for each in found.rows]
+    if not places:
+        return found
+    columns = _telling(inputs, [each.row - 1 for each in found.rows if each.worse] or places)[:MOST_COLUMNS]
+    chosen = inputs[columns].iloc[places]
+    rows = [
+        replace(each, values=tuple(_cut(say(_written(value))) for value in values))
+        for each, values in zip(found.rows, chosen.itertuples(index=False, name=None), strict=True)
+    ]
+    return replace(found, rows=tuple(rows), columns=tuple(map(str, columns)))
+
+
+def _written(value: Any) -> str:
+    return one_line(f"{value:.6g}" if isinstance(value, float) else str(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
+
+
+def _telling(inputs: Any, places: list[int]) -> list[Any]:
+    """Returns the columns, first those whose values in some rows are furthest from those in all: by the largest
+    difference of the distribution functions of numbers, of the shares of categories."""
+    step = -(-len(inputs) // _MOST_ROWS)
+    columns = list(inputs.columns[:_MOST_CANDIDATES])
+    some, everything = inputs[columns].iloc[places], inputs[columns].iloc[::step]
+    distance = {name: _distance(some[name], everything[name]) for name in columns}
+    return sorted(columns, key=lambda name: -distance[name])
+
+
+def _distance(some: Any, everything: Any) -> float:
+    """Returns how far apart two samples of a column are, 0..1; 0 where it cannot be said."""
+    import numpy as np
+
+    if everything.dtype.kind in "iuf":
+        mine, all_ = (np.sort(each.dropna().to_numpy(dtype=float)) for each in (some, everything))
+        if not len(mine) or not len(all_):
+            return 0.0
+        at = np.concatenate([mine, all_])
+        shares = [np.searchsorted(each, at, side="right") / len(each) for each in (mine, all_)]
+        return float(np.abs(shares[0] - shares[1]).max())
+    mine, all_ = (each.astype(str).value_counts(normalize=True) for each in (some, everything))
+    if len(all_) > _MOST_CATEGORIES:
+        return 0.0  # names and times of rows differ in any few of them
+    return float(mine.subtract(all_, fill_value=0.0).abs().sum() / 2)
 
 
 def _whole(values: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, cast
 
 from ..domain.text.format import count
@@ -12,7 +12,11 @@ from ..domain.verdicts import CheckResult, GateReport, Verdict
 
 
 def to_json(report: GateReport) -> str:
-    """Returns every field, with numbers that JSON does not have (an unbounded interval) as null."""
+    """Returns every field but the inputs of flipped rows, which stay with the project: a report goes to servers that
+    hold models, not data. Numbers that JSON does not have (an unbounded interval) are null."""
+    if report.flips is not None:
+        rows = tuple(replace(each, values=()) for each in report.flips.rows)
+        report = replace(report, flips=replace(report.flips, rows=rows, columns=()))
     return json.dumps(_plain(asdict(report)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ...core.domain.comparisons import TITLES, Change, ComparedCell, ComparedRow, Comparison, Kind
 from ...core.domain.text import one_line
+from ...core.domain.verdicts import Flips
 from ...tui.glyphs import Glyphs
 from ...tui.widgets.pane import Cell, Span, cells_of, fit_both_ends
 from ...tui.widgets.text_pane import Line
@@ -21,6 +22,8 @@ _LOOKS: Mapping[Change, tuple[str, str]] = {
     Change.SAME: ("idle", "faint"),
 }
 _GOALS = {"maximize": "more is better", "minimize": "less is better"}
+TELLING = 3  # inputs of a flipped row that are shown before it is opened
+MOST_FLIPS = 40  # flipped rows that are listed
 _LONG = 40  # characters from which a value is shown line by line
 _MARKS = {"-": "bad", "+": "ok", " ": "muted"}
 _HEAT = 5  # cells of a heat table's square with its gap, and what is beside it
@@ -95,8 +98,11 @@ def row_lines(
     at: int,
     difference: Sequence[tuple[str, str]],
     glyphs: Glyphs,
+    *,
+    opened: bool = False,
 ) -> list[Line]:
-    """Returns a row opened whole: every value with its verdict, and long ones as `difference`, line by line."""
+    """Returns a row whole: every value with its verdict, and long ones as `difference`, line by line. Of flipped rows
+    the most telling inputs, and all of them where it was `opened`."""
     lines: list[Line] = [_about(row)]
     long = is_long(row)
     width = max(cells_of(_label(comparison, place)) for place in range(len(row.cells)))
@@ -105,11 +111,29 @@ def row_lines(
         lines.append(_subject(label, cell, place == at, long=long, glyphs=glyphs))
         if cell.words:
             lines.append(((" " * (width + 4), ""), (cell.words, "muted")))
+        if cell.flips is not None:
+            base = comparison.subjects[0].label
+            lines += flipped_rows(cell.flips, base, glyphs, width + 4, None if opened else TELLING)
     if long:
         base, other = (comparison.subjects[place].label for place in (0, at))
         lines += [(), ((f"- only {base}", "bad"), ("   ", ""), (f"+ only {other}", "ok"))]
         lines += [((f"{mark} ", _MARKS[mark]), (line, _MARKS[mark])) for mark, line in difference]
     return lines
+
+
+def flipped_rows(found: Flips, than: str, glyphs: Glyphs, indent: int, most: int | None) -> list[Line]:
+    """Returns rows that are answered worse and better than by `than`, each with its `most` telling inputs, or all."""
+    lines: list[Line] = []
+    for each in found.rows[:MOST_FLIPS]:
+        mark = glyphs["down" if each.worse else "up"]
+        lines.append(
+            (
+                (f"{' ' * indent}{mark} row {each.row:<7,} ", "bad" if each.worse else "ok"),
+                (found.words(each, than, most), ""),
+            )
+        )
+    left = found.better + found.worse - min(MOST_FLIPS, len(found.rows))
+    return [*lines, ((f"{' ' * indent}and {left:,} more", "faint"),)] if left else lines
 
 
 def is_long(row: ComparedRow) -> bool:

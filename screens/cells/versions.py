@@ -20,11 +20,11 @@ from ...core.domain.verdicts import (
 from ...tui.glyphs import Glyphs
 from ...tui.widgets.pane import Span, cells_of, fit, fit_both_ends
 from ...tui.widgets.text_pane import Line
+from .comparing import TELLING, flipped_rows
 
 _MAX_REPORTS = 3
 _LONGEST_CLASS = 14  # cells, of a class
 _BAR = 20  # cells of a bar
-_MOST_FLIPS = 40  # flipped rows that are listed
 _NEAR = 0.05  # how far a share may be off what was predicted
 _LONGEST_NAME = 48  # cells, of a metric or a parameter
 
@@ -201,16 +201,7 @@ def flip_lines(found: Flips, champion: int | None, glyphs: Glyphs) -> list[Line]
             (f"{glyphs['up']} {fmt.count(found.better, 'row')} better", "ok" if found.better else "muted"),
         )
     ]
-    for each in found.rows[:_MOST_FLIPS]:
-        worse = each.before == each.truth
-        lines.append(
-            (
-                (f"  {glyphs['down' if worse else 'up']} row {each.row:<8,} ", "bad" if worse else "ok"),
-                (f"is {each.truth}, answered {each.after}, {than} {each.before}", ""),
-            )
-        )
-    left = found.better + found.worse - min(_MOST_FLIPS, len(found.rows))
-    return [*lines, ((f"  and {left:,} more", "faint"),)] if left else lines
+    return [*lines, *flipped_rows(found, than, glyphs, 2, TELLING)]
 
 
 def calibration_lines(bins: Sequence[CalibrationBin], glyphs: Glyphs) -> list[Line]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pandas
 import pytest
 from podium.core.domain.models import Version
-from podium.core.domain.project import Check, Gate, Git, Mlflow, Project
+from podium.core.domain.project import Check, Environment, Gate, Git, Mlflow, Project
 from podium.core.domain.verdicts import GateReport, Verdict
 from podium.core.errors import NotFound
 from podium.core.quality.bootstrap import difference
@@ -91,6 +92,7 @@ def gate(models: dict[str, Path], tmp_path: Path) -> Callable[..., GateReport]:
         data: str = "test.parquet",
         target: str = "late",
         problem: str = "",
+        redact: tuple[str, ...] = (),
     ) -> GateReport:
         names = {1: champion, 2: candidate}
 
@@ -102,7 +104,7 @@ def gate(models: dict[str, Path], tmp_path: Path) -> Callable[..., GateReport]:
 
         other = Version("m", 1, 0.0) if champion else None
         return evaluate(
-            project,
+            replace(project, environments={"live": Environment("live", redact=redact)}),
             Gate("quality", data, target, checks),
             Version("m", 2, 0.0),
             other,
@@ -148,6 +150,15 @@ def test_one_like_the_champion_passes_and_a_worse_one_fails_with_numbers(gate: C
     assert flips is not None and flips.worse > flips.better > 0 and len(flips.rows) == 100
     first = flips.rows[0]
     assert first.truth == first.before != first.after and 1 <= first.row <= report.rows
+    assert {*flips.columns[:2]} == {"x", "z"}, "the candidate knows nothing of x; nobody of the carrier"
+    table = rows()
+    assert dict(zip(flips.columns, first.values, strict=True)) == {
+        "x": f"{table.x[first.row - 1]:.6g}",
+        "z": f"{table.z[first.row - 1]:.6g}",
+        "carrier": table.carrier[first.row - 1],
+    }
+    hidden = gate("poor-both", "good", AGAINST, redact=("x", "carrier")).flips
+    assert hidden is not None and hidden.columns == ("z",) and len(hidden.rows[0].values) == 1
 
 
 def test_too_few_rows_are_inconclusive_not_a_pass(gate: Callable[..., GateReport], tmp_path: Path) -> None:

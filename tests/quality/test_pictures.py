@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from podium.core.domain.metrics import BINARY, MULTICLASS, REGRESSION
 from podium.core.domain.verdicts import CalibrationBin, Confusion, FlippedRow, Flips, GateReport, Verdict
 from podium.core.journal import Journal
 from podium.core.quality.metrics import ModelAnswers
-from podium.core.quality.pictures import MOST_FLIPS, calibration, confusion, flips
+from podium.core.quality.pictures import MOST_FLIPS, MOST_LETTERS, calibration, confusion, flips, with_inputs
+from podium.core.quality.report import to_json
 from podium.screens.cells.versions import report_lines
 from podium.tui.glyphs import Glyphs
 
@@ -62,7 +66,12 @@ REPORT = GateReport(
     1.0,
     confusion=Confusion(("no", "yes"), ((90, 10), (30, 70))),
     calibration=(CalibrationBin(0.1, 0.12, 50), CalibrationBin(0.8, 0.6, 40)),
-    flips=Flips(7, 1, (FlippedRow(1234, "yes", "yes", "no"), FlippedRow(5, "no", "yes", "no"))),
+    flips=Flips(
+        7,
+        1,
+        (FlippedRow(1234, "yes", "yes", "no", ("AA", "200", "JFK", "9")), FlippedRow(5, "no", "yes", "no")),
+        ("carrier", "distance", "origin", "hour"),
+    ),
 )
 
 
@@ -81,6 +90,41 @@ def test_on_which_rows_two_models_part() -> None:
     assert flips(answered(truth, truth), answered(truth, truth)) == Flips(0, 0, ())
     some = answered([1], [0], index=np.array([40]))
     assert flips(some, answered([0], [0], index=np.array([40]))) == Flips(0, 1, (FlippedRow(41, "no", "no", "yes"),))
+
+
+def test_the_inputs_of_flipped_rows_are_kept_with_the_telling_ones_first() -> None:
+    truth = [0] * 100 + [1] * 100
+    mine, before = list(truth), list(truth)
+    mine[:20], before[150:155] = [1] * 20, [0] * 5
+    inputs = pd.DataFrame(
+        {
+            "id": [f"row-{number}" for number in range(200)],
+            "noise": [number % 7 for number in range(200)],
+            "carrier": ["AA"] * 20 + ["UA"] * 180,
+            "note": ["the word hunter2 is a secret, " * 5] * 200,
+            "distance": [2500.5] * 18 + [2000.0, None] + [300.0] * 180,
+        }
+    )
+    found = flips(answered(mine, truth), answered(before, truth))
+    assert found is not None
+    kept = with_inputs(found, inputs, lambda text: text.replace("hunter2", "***"))
+    assert kept.columns[:2] in (("carrier", "distance"), ("distance", "carrier")) and set(kept.columns) == {*inputs}
+    assert kept.columns.index("id") > 1, "a name that every row has for itself tells nothing"
+    first = dict(zip(kept.columns, kept.rows[0].values, strict=True))
+    assert (first["distance"], first["carrier"], first["id"]) == ("2500.5", "AA", "row-0")
+    assert first["note"].startswith("the word *** is") and len(first["note"]) == MOST_LETTERS
+    assert dict(zip(kept.columns, kept.rows[-1].values, strict=True))["id"] == "row-154"
+    said = kept.words(kept.rows[0], "v3", 2)
+    assert said.startswith("is no, answered yes, v3 no: ") and said.endswith(", and 3 more")
+    assert "row-0" in kept.words(kept.rows[0], "v3")
+    assert with_inputs(Flips(0, 0, ()), inputs, str) == Flips(0, 0, ())
+
+
+def test_what_goes_to_mlflow_has_no_inputs() -> None:
+    row = FlippedRow(1, "yes", "yes", "no", ("AA",))
+    written = json.loads(to_json(replace(REPORT, flips=Flips(0, 1, (row,), ("carrier",)))))
+    assert written["flips"]["rows"][0]["values"] == [] and "AA" not in json.dumps(written)
+    assert written["flips"]["rows"][0]["before"] == "yes"
 
 
 def test_many_are_counted_and_some_of_each_kind_named() -> None:
@@ -125,5 +169,6 @@ def test_it_is_drawn_in_words_and_shades() -> None:
         assert row.split()[4] == ("▓▓" if not plain else "**")
         assert "12%" in shown and "as said, 50 rows" in shown and "less than said, 40 rows" in shown
         assert "against v3" in shown and "1 row worse" in shown and "7 rows better" in shown
-        assert "row 1,234    is yes, answered no, v3 yes" in shown and "and 6 more" in shown
+        assert "row 1,234   is yes, answered no, v3 yes: carrier AA, distance 200, origin JFK, and 1 more" in shown
+        assert "row 5       is no, answered no, v3 yes" in shown and "and 6 more" in shown
         assert not plain or shown.isascii()

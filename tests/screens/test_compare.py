@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from podium.core.domain.verdicts import CheckResult, GateReport, Verdict
+from podium.core.domain.verdicts import CheckResult, FlippedRow, Flips, GateReport, Verdict
 from podium.core.journal import Journal
 from podium.tui.application import PodiumApp
 from textual.pilot import Pilot
@@ -100,6 +100,25 @@ def test_slices_are_a_heat_table(cockpit: SeededCockpit) -> None:
         assert "··" in slight and "unclear" in slight, "its interval touches nothing"
 
     drive(make_app(cockpit, screen="models"), script, size=(160, 40))
+
+
+def test_flipped_rows_show_telling_inputs_and_all_of_them_when_opened(cockpit: SeededCockpit) -> None:
+    row = FlippedRow(1234, "late", "late", "on time", ("2,475", "AA", "JFK", "17", "3"))
+    flips = Flips(0, 1, (row,), ("distance", "carrier", "origin", "hour", "month"))
+    with Journal.open(cockpit.home / ".podium" / "journal.db") as journal:
+        journal.gates.add(GateReport("rows", MODEL, 4, 3, Verdict.PASS, (), NOW, flips=flips))
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await compared(pilot)
+        await pilot.press("slash", *"flipped", "enter")
+        few = "row 1,234   is late, answered on time, v3 late: distance 2,475, carrier AA, origin JFK, and 2 more"
+        await until(pilot, lambda: few in text(pilot.app), "the most telling inputs")
+        await pilot.press("enter")
+        await until(pilot, lambda: "origin JFK, hour 17, month 3" in text(pilot.app), "all of them")
+        await pilot.press("q")
+        await until(pilot, lambda: few in text(pilot.app), "back in the list")
+
+    drive(make_app(cockpit, screen="models"), script, size=(140, 40))
 
 
 def test_tags_that_programs_write_for_themselves_are_folded_away(cockpit: SeededCockpit) -> None:

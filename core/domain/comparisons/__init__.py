@@ -12,7 +12,7 @@ from ..text.format import number, signed
 if TYPE_CHECKING:
     from ..models import Version
     from ..runs import Run
-    from ..verdicts import Verdict
+    from ..verdicts import Flips, Verdict
 
 MOST = 6
 """How many can stand side by side."""
@@ -76,6 +76,8 @@ class ComparedCell(Frozen):
     """The verdict of the gate's check on this value."""
     words: str = ""
     """What the gate said, or from where the value comes."""
+    flips: Flips | None = None
+    """The rows that are answered better and worse than by the baseline, where the row is about them."""
 
     @property
     def text(self) -> str:

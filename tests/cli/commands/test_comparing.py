@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from podium.core.domain.models import Version
+from podium.core.domain.verdicts import FlippedRow, Flips, GateReport, Verdict
 from podium.core.journal import Journal
 
 from ..conftest import Call
@@ -68,3 +69,20 @@ def test_one_version_or_seven_are_no_comparison(call: Call) -> None:
     assert done.code == 2 and "two to 6 different versions" in done.err
     assert call("compare", "1", "9", "--offline").code == 3
     assert call("compare", "1", "run:77", "--offline").code == 3
+
+
+def test_flipped_rows_have_their_inputs(call: Call, home: Path) -> None:
+    rows = tuple(FlippedRow(number, "yes", "yes", "no", ("AA", "1", "2", f"last-{number}")) for number in range(1, 8))
+    flips = Flips(3, 7, rows, ("carrier", "hour", "day", "note"))
+    with Journal.open(home / ".podium" / "journal.db") as journal:
+        journal.gates.add(GateReport("quality", "small", 3, 2, Verdict.PASS, (), 1.0, flips=flips))
+    done = call("compare", "3", "champion", "--offline")
+    assert "v3 against v2 on the rows of the gate quality: 7 worse, 3 better" in done.out
+    assert "row 5  is yes, answered no, v2 yes: carrier AA, hour 1, day 2, and 1 more" in done.out
+    assert "row 6 " not in done.out and "and 5 more" in done.out
+    everything = call("compare", "3", "champion", "--offline", "-a").out
+    assert "day 2, note last-7" in everything and "and 3 more" in everything
+    document = json.loads(call("compare", "3", "champion", "--offline", "-o", "json").out)
+    found = next(each for each in document["rows"] if each["name"] == "flipped rows")["beside"][1]["flips"]
+    assert found["columns"] == [*flips.columns] and found["rows"][6]["values"][3] == "last-7"
+    assert "row 5" not in call("compare", "3", "champion", "--offline", "-o", "plain").out
