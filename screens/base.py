@@ -86,6 +86,7 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
         self._heights: dict[Any, int | None] = {}
         self._sought: tuple[Sought, ...] = ()
         self._drawn_once = False
+        self._hurried = False
         self._focus_then = ""
         self._session: Session | None = None
         self.navigation = Navigation(self)
@@ -336,9 +337,19 @@ class PodiumScreen(Screen[None], inherit_bindings=False):
 
     # Keys
 
+    def on_idle(self) -> None:
+        """Paints at once what a key has changed. Textual paints at fixed moments, sixty times a second: a key that
+        comes just after something else was painted (a log that grows, a second that went by) would wait for the
+        next one."""
+        changed = bool(self._dirty_widgets) or self._layout_required or self._scroll_required
+        if self._hurried and changed and self.is_current and not self.app.message_queue_size:
+            self._hurried = False
+            self._on_timer_update()
+
     def action_perform(self, action_id: str) -> None:
         if not self.ready:
             return
+        self._hurried = True
         action = self.podium.keymap.find(action_id)
         if action is None:
             return
