@@ -1,8 +1,8 @@
 """What the cockpit costs on a real terminal (a pty): python benchmarks/cockpit.py [--quick]
 
-First useful paint and memory with 10,000 runs, key -> paint while a log grows by 20,000 lines/s, and exit with every
-thread blocked, each beside the smallest Textual app, in turns: nothing of Textual's can be faster. CPU when nothing
-happens stands beside `python -c pass`.
+First useful paint and memory with 10,000 runs, key -> paint while a log grows by 20,000 lines/s, and beside 20 live
+charts by 50,000 lines/s, and exit with every thread blocked, each beside the smallest Textual app, in turns: nothing of
+Textual's can be faster. CPU when nothing happens stands beside `python -c pass`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ from tests.tui.seed import seed
 from tests.tui.terminal import Terminal
 
 RUNS = 10_000
-RATE = 20_000
+RATE, LIVE_RATE = 20_000, 50_000
 # Times the smallest Textual app's.
 PAINT, MEMORY, KEY, EXIT = 1.5, 1.6, 3.0, 1.5
+# The same beside 20 charts: of the median, the 95th and the 99th percentile.
+LIVE_MEDIAN, LIVE_P95, LIVE_P99 = 5.0, 16.0, 25.0
 # A second in which nothing happens, beside the CPU time of starting a Python.
 IDLE = 0.8
+SIZE, LARGE = (120, 40), (200, 60)  # columns and rows; the latter for twenty charts
 SMALLEST = "the smallest Textual app"
 FLOOR = """
 from textual.app import App
@@ -52,6 +55,43 @@ class Stuck(Cockpit):
     def versions(self, *_): time.sleep(1000)
     def changed(self): time.sleep(1000)
 sys.exit(app.run(Stuck(Path(sys.argv[1]))))
+"""
+# A log and twenty charts that get a value twice a second, made of the cockpit's own parts.
+LIVE = """
+import math, sys
+from itertools import count
+from pathlib import Path
+from podium.core.cockpit import Cockpit
+from podium.screens.base import PodiumScreen
+from podium.tui.application import PodiumApp
+from podium.tui.widgets.chart import Chart
+from podium.tui.widgets.chart_draw import ChartData, Plotted
+from podium.tui.widgets.log_view import LogView
+from textual.containers import Grid
+home, log = map(Path, sys.argv[1:])
+class Live(PodiumScreen):
+    title_id = "runs"
+    first_pane = "log"
+    DEFAULT_CSS = "Live #charts { height: 4fr; grid-size: 5 4; } Live #log { height: 1fr; }"
+    def body(self):
+        with Grid(id="charts"):
+            for number in range(20):
+                yield Chart(f"signal {number}", id=f"chart-{number}")
+        yield LogView("Log", id="log")
+    def on_mount(self):
+        self.moments = count()
+        self.query_one(LogView).open(log, "a training")
+    def tick(self):
+        super().tick()
+        at = next(self.moments)
+        if at % 2:
+            return
+        points = [(x, math.sin(x / 9)) for x in range(at, at + 120)]
+        for number, chart in enumerate(self.query(Chart)):
+            chart.set_data(ChartData((Plotted("value", tuple((x, y * (number + 1)) for x, y in points)),)))
+class App(PodiumApp):
+    def get_default_screen(self): return Live()
+App(Cockpit(home)).run()
 """
 WRITER = """
 import sys, time
@@ -143,19 +183,22 @@ def keys(terminal: Terminal, presses: int) -> list[float]:
     return waits
 
 
-def keys_while_a_log_grows(home: Path, log: Path, presses: int, turns: int) -> tuple[list[float], list[float]]:
-    """(ours, the floor's), in turns beside the same writer."""
+def keys_while_a_log_grows(
+    arguments: list[str], begin: str, size: tuple[int, int], log: Path, rate: int, presses: int, turns: int
+) -> tuple[list[float], list[float]]:
+    """(ours, the floor's), in turns beside the same writer. `begin` goes to the log."""
     ours: list[float] = []
     floor: list[float] = []
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(RATE), str(log)])
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(rate), str(log)])
     try:
         for _ in range(turns):
-            with Terminal(["-m", "podium.tui", str(home), "runs"]) as terminal:
+            with Terminal(arguments, size=size) as terminal:
                 appeared(terminal, b"following")
-                terminal.press("l")
+                if begin:
+                    terminal.press(begin)
                 ours += keys(terminal, presses // turns)
                 leave(terminal, "\x11")
-            with Terminal(["-c", FLOOR]) as terminal:
+            with Terminal(["-c", FLOOR], size=size) as terminal:
                 appeared(terminal, b"HELLO-FLOOR")
                 floor += keys(terminal, presses // turns)
                 leave(terminal, "\x11")
@@ -165,8 +208,21 @@ def keys_while_a_log_grows(home: Path, log: Path, presses: int, turns: int) -> t
     return ours, floor
 
 
-def p95(waits: list[float]) -> float:
-    return sorted(waits)[int(len(waits) * 0.95)]
+def percentile(waits: list[float], share: float) -> float:
+    return sorted(waits)[int(len(waits) * share)]
+
+
+def show_keys(report: Report, home: Path, log: Path, presses: int, turns: int) -> None:
+    runs = ["-m", "podium.tui", str(home), "runs"]
+    waits, least = keys_while_a_log_grows(runs, "l", SIZE, log, RATE, presses, turns)
+    ours, floor = percentile(waits, 0.95), percentile(least, 0.95)
+    report.compare("key -> paint, a log growing: p95", ours, SMALLEST, floor, most=KEY)
+    report.compare("key -> paint: median", statistics.median(waits), SMALLEST, statistics.median(least))
+    live = ["-c", LIVE, str(home), str(log)]
+    waits, least = keys_while_a_log_grows(live, "", LARGE, log, LIVE_RATE, presses, turns)
+    for what, share, most in (("median", 0.5, LIVE_MEDIAN), ("p95", 0.95, LIVE_P95), ("p99", 0.99, LIVE_P99)):
+        ours, floor = percentile(waits, share), percentile(least, share)
+        report.compare(f"key -> paint, 20 live charts and a log: {what}", ours, SMALLEST, floor, most=most)
 
 
 def idle_share(home: Path, length: float) -> tuple[float, float]:
@@ -230,9 +286,7 @@ def main() -> int:
         report.compare("first useful paint, 10,000 runs", paint, SMALLEST, hello, most=PAINT)
         size = max(ours.memory), max(floor.memory)
         report.compare("memory", size[0], SMALLEST, size[1], most=MEMORY, show=mebibytes)
-        waits, least = keys_while_a_log_grows(home, log, presses, turns)
-        report.compare("key -> paint, a log growing: p95", p95(waits), SMALLEST, p95(least), most=KEY)
-        report.compare("key -> paint: median", statistics.median(waits), SMALLEST, statistics.median(least))
+        show_keys(report, home, log, presses, turns)
         idle(report, home, length)
         exits, blocked = statistics.median(floor.exits), statistics.median(blocked_exit(home, times))
         report.compare("exit, every thread blocked", blocked, SMALLEST, exits, most=EXIT)
