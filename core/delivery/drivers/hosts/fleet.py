@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Final, TypeVar
 
 from ....containers.engine.address import Address, all_of
+from ....containers.engine.client import TIMEOUT
 from ....containers.engine.connections import LOOK_TIMEOUT, shared
 from ....containers.engine.errors import EngineAway
 from ....containers.engine.several import all_at_once
@@ -165,10 +166,12 @@ class Host:
         absent = self.state.absent
         if absent is not None:
             raise EngineAway(f"{self.name} does not answer: {absent.why}", hint="check that the machine is running")
+        began = time.monotonic()
         try:
             return work(self.driver)
         except EngineAway as error:
-            self.state.lost(error.message)
+            # It is silent since it was asked, not since nobody waited any longer: that may be a whole time-out later.
+            self.state.lost(error.message, time.time() - min(time.monotonic() - began, TIMEOUT))
             raise
 
 
