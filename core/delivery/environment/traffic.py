@@ -120,9 +120,13 @@ class Traffic:
         runtime = self._runtime
         began = ticked = time.monotonic()
         waiting = set(slots)
+        # A replica on the proxy's own machine has just answered us. On the way to another machine is what may be told of
+        # it a moment later than the proxy: there a check has to have passed, before which a server counts as up.
+        near = not (self.apart or runtime.environment.hosts)
         while waiting:
             waiting -= runtime.out_of_reach()
-            waiting -= {stat.name for stat in runtime.proxy.stats() if stat.kind == "server" and stat.up}
+            servers = [stat for stat in runtime.proxy.stats() if stat.kind == "server"]
+            waiting -= {stat.name for stat in servers if stat.up and (near or stat.checked)}
             now, enough = time.monotonic(), hurry and len(waiting) < len(slots)
             if enough and now - began > HURRY_TIMEOUT:
                 break

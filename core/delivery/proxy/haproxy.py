@@ -80,6 +80,8 @@ class ServerStat(Frozen):
     """Seconds since the status last changed."""
     address: str = ""
     """host:port of a server, `unix` for one on a Unix socket."""
+    checked: bool = True
+    """Whether a server's health was checked since the proxy knows it; before that it counts as up."""
 
     @property
     def up(self) -> bool:
@@ -336,4 +338,5 @@ def _stat(row: Mapping[str, str | None]) -> ServerStat:
         sessions=number("scur"),
         lasting=number("lastchg"),
         address=row.get("addr") or "",
+        checked=(row.get("check_status") or "").removeprefix("* ") != "INI",
     )

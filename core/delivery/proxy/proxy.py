@@ -442,6 +442,7 @@ def _together(one: ServerStat, other: ServerStat) -> ServerStat:
     worse = one if not one.up else other
     return replace(
         worse,
+        checked=one.checked and other.checked,
         requests=one.requests + other.requests,
         errors_4xx=one.errors_4xx + other.errors_4xx,
         errors_5xx=one.errors_5xx + other.errors_5xx,

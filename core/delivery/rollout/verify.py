@@ -13,10 +13,9 @@ from ...errors import PodiumError, RunFailed
 from ...serving import captures
 from ...telemetry.windows import Reading, window
 from ..environment.elsewhere import elsewhere
-from ..environment.front import Door, own_ways
+from ..environment.front import own_ways
 from ..environment.lifecycle import at_hosts
 from ..environment.runtime import EnvironmentRuntime
-from ..environment.traffic import UP_TIMEOUT
 from ..proxy.transport import get_json
 from . import analysis
 
@@ -26,7 +25,6 @@ WARM_UP_ROUNDS = 3
 FIRST_ANSWER_TIMEOUT = 30.0
 # Of what goes through the proxy and predicts nothing.
 _ANSWER_TIMEOUT = 10.0
-_ASK_AGAIN = 0.1
 # A replica keeps nothing of what has this query (core/serving/app.py).
 _WARM_UP_PATH = "/invocations?warm-up"
 _NOTHING = "the model has no input example, and no request was captured"
@@ -147,11 +145,18 @@ def verify(runtime: EnvironmentRuntime, version: int) -> str:
     by `version`."""
     ways = own_ways(runtime)
     times = max(5, 3 * runtime.environment.replicas, 2 * len(runtime.environment.hosts))
-    deadline = time.monotonic() + UP_TIMEOUT
     for turn in range(times):
         door = ways[turn % len(ways)]
         try:
-            found = _version_at(runtime, door, deadline)
+            answer = get_json(
+                runtime.transport,
+                door.address,
+                runtime.environment.port,
+                "/version",
+                unix=door.unix,
+                timeout=_ANSWER_TIMEOUT,
+            )
+            found = answer.get("version")
         except OSError as error:
             if door.host in runtime.driver.absent():
                 continue
@@ -171,23 +176,3 @@ def verify(runtime: EnvironmentRuntime, version: int) -> str:
             hint=f"see the logs in {runtime.directory}",
         )
     return f"{times} requests through the proxy were all answered by version {version}"
-
-
-def _version_at(runtime: EnvironmentRuntime, door: Door, deadline: float) -> object:
-    """Returns which version answers there. The proxy of another host may find the replicas a moment later than the
-    first one did, and answers 503 until then: it is asked until `deadline`. Raises OSError if it does not answer."""
-    while True:
-        try:
-            answer = get_json(
-                runtime.transport,
-                door.address,
-                runtime.environment.port,
-                "/version",
-                unix=door.unix,
-                timeout=_ANSWER_TIMEOUT,
-            )
-            return answer.get("version")
-        except OSError:
-            if time.monotonic() > deadline or door.host in runtime.driver.absent():
-                raise
-            time.sleep(_ASK_AGAIN)

@@ -6,6 +6,7 @@ import os
 import signal
 
 import pytest
+from podium.core.delivery.proxy.haproxy import RuntimeApi
 from podium.core.domain.delivery import DeploymentState
 from podium.core.errors import RunFailed
 
@@ -55,3 +56,21 @@ def test_a_deploy_waits_for_all_of_its_replicas(world: World) -> None:
     with pytest.raises(RunFailed, match="does not reach v1-1"):
         world.deploy(1)
     assert world.answers() == "2"
+
+
+@pytest.mark.parametrize(("told", "checked"), [("INI", False), ("* INI", False), ("L7OK", True), ("* L7OK", True)])
+def test_a_server_counts_as_checked_once_its_first_check_has_ended(world: World, told: str, checked: bool) -> None:
+    world.version(1)
+    world.deploy(1)
+    answer = world.runtime.proxy.instances[0].runtime.ask("show stat")
+    names = answer.splitlines()[0].split(",")
+
+    def rewritten(line: str) -> str:
+        words = line.split(",")
+        if len(words) == len(names) and words[1].startswith("v1-"):
+            words[names.index("check_status")] = told
+        return ",".join(words)
+
+    lines = [rewritten(line) for line in answer.splitlines()]
+    found = [stat for stat in RuntimeApi(lambda _: "\n".join([*lines, ""])).stats() if stat.kind == "server"]
+    assert [(stat.up, stat.checked) for stat in found] == [(True, checked)] * 2
