@@ -120,8 +120,8 @@ class Traffic:
         runtime = self._runtime
         began = ticked = time.monotonic()
         waiting = set(slots)
-        # A replica on the proxy's own machine has just answered us. On the way to another machine is what may be told of
-        # it a moment later than the proxy: there a check has to have passed, before which a server counts as up.
+        # A replica on the proxy's own machine has just answered us. On the way to another one is a proxy that may be
+        # told of it a moment later: there a check has to have passed, before which a server counts as up.
         near = not (self.apart or runtime.environment.hosts)
         while waiting:
             waiting -= runtime.out_of_reach()
