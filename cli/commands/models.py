@@ -210,21 +210,22 @@ def compare(
     if form is not None:
         output.line(cockpit.comparing.written(comparison, form.value, rows).rstrip("\n"))
         return diagnostics.DONE
-    columns = [
-        Column("KIND"),
-        Column("NAME"),
-        *(Column(each.label.upper(), right=True, flexible=True) for each in comparison.subjects),
-    ]
-    most = _LONGEST if output_format is Format.TABLE else None
-    output.rows(output_format, columns, [_compared(row, most) for row in rows], ())
-    if output_format is Format.TABLE:
-        for line in _flipped(comparison, None if all_ else _TELLING):
-            output.line(line)
+    _print_compared(comparison, rows, output_format, whole=all_)
     if not rows:
         diagnostics.note("nothing differs", style="dim")
     else:
         diagnostics.note(f"{comparison.why}: ▲ better and ▼ worse are beside it", style="dim")
     return diagnostics.DONE
+
+
+def _print_compared(comparison: Comparison, rows: Sequence[ComparedRow], form: Format, *, whole: bool) -> None:
+    """Prints the rows; a table, whose cells are cut, also the flipped rows below it, `whole` with all their inputs."""
+    subjects = [Column(each.label.upper(), right=True, flexible=True) for each in comparison.subjects]
+    most = _LONGEST if form is Format.TABLE else None
+    output.rows(form, [Column("KIND"), Column("NAME"), *subjects], [_compared(row, most) for row in rows], ())
+    if form is Format.TABLE:
+        for line in _flipped(comparison, None if whole else _TELLING):
+            output.line(line)
 
 
 def _flipped(comparison: Comparison, most: int | None) -> Iterator[str]:

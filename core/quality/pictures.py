@@ -93,6 +93,7 @@ def with_inputs(found: Flips, inputs: Any, say: Callable[[str], str]) -> Flips:
     places = [each.row - 1 for each in found.rows]
     if not places:
         return found
+    inputs = inputs.loc[:, ~inputs.columns.duplicated()]
     columns = _telling(inputs, [each.row - 1 for each in found.rows if each.worse] or places)[:MOST_COLUMNS]
     chosen = inputs[columns].iloc[places]
     rows = [
@@ -104,6 +105,11 @@ def with_inputs(found: Flips, inputs: Any, say: Callable[[str], str]) -> Flips:
 
 def _written(value: Any) -> str:
     return one_line(f"{value:.6g}" if isinstance(value, float) else str(value))
+
+
+def _beginning(value: Any) -> str:
+    """Returns enough of a value to tell it from others: it may be a whole picture, or a document."""
+    return str(value[:MOST_LETTERS] if isinstance(value, (bytes, str)) else value)
 
 
 def _cut(text: str) -> str:
@@ -131,7 +137,7 @@ def _distance(some: Any, everything: Any) -> float:
         at = np.concatenate([mine, all_])
         shares = [np.searchsorted(each, at, side="right") / len(each) for each in (mine, all_)]
         return float(np.abs(shares[0] - shares[1]).max())
-    mine, all_ = (each.astype(str).value_counts(normalize=True) for each in (some, everything))
+    mine, all_ = (each.map(_beginning).value_counts(normalize=True) for each in (some, everything))
     if len(all_) > _MOST_CATEGORIES:
         return 0.0  # names and times of rows differ in any few of them
     return float(mine.subtract(all_, fill_value=0.0).abs().sum() / 2)

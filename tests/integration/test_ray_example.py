@@ -13,7 +13,7 @@ import httpx
 import pytest
 from podium.core.demo.project import examples
 
-from tests.runner.scale import scaled
+from tests.integration.walking import podium_in
 from tests.servers.mlflow import MlflowServer
 from tests.servers.ray import Cluster
 from tests.support import free_port
@@ -42,20 +42,7 @@ def test_the_cells_train_on_the_nodes_and_the_best_one_serves(tmp_path: Path, ra
     flights(home)
     with MlflowServer() as server:
         places = {"MLFLOW_TRACKING_URI": server.address, "RAY_API_SERVER_ADDRESS": ray_cluster.address}
-
-        def podium(*arguments: str) -> str:
-            done = subprocess.run(
-                [sys.executable, "-m", "podium.cli", *arguments],
-                cwd=home,
-                env={**os.environ, **places},
-                capture_output=True,
-                text=True,
-                timeout=scaled(280),
-                check=False,
-            )
-            assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-            return done.stdout
-
+        podium = podium_in(home, places)
         try:
             podium("run", "release", "--jobs", str(CELLS))
             [version] = json.loads(podium("versions", "-o", "json"))

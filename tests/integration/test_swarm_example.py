@@ -8,7 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from podium.core.containers.images import store
 from podium.core.demo.project import examples
 from podium.core.errors import PodiumError
 
+from tests.integration.walking import podium_in
 from tests.runner.scale import scaled
 from tests.servers import images
 from tests.servers.swarm import Swarm
@@ -76,28 +77,12 @@ def watching(home: Path) -> Iterator[None]:
             agent.wait(scaled(30))
 
 
-def runner(home: Path) -> Callable[..., str]:
-    def podium(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "podium.cli", *arguments],
-            cwd=home,
-            capture_output=True,
-            text=True,
-            timeout=scaled(300),
-            check=False,
-        )
-        assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    return podium
-
-
 @pytest.mark.in_turn(1, of="long stories")
 @pytest.mark.timeout(600)
 def test_the_best_model_serves_from_three_nodes_and_leaves_one(home: Path, swarm: Swarm, python_image: str) -> None:
     port = free_port()
     flights(home, swarm, python_image, port)
-    podium = runner(home)
+    podium = podium_in(home)
     manager, leaving = swarm.nodes[0], swarm.nodes[2]
 
     def where() -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from podium.core.domain.metrics import BINARY, MULTICLASS, REGRESSION
 from podium.core.domain.verdicts import CalibrationBin, Confusion, FlippedRow, Flips, GateReport, Verdict
 from podium.core.journal import Journal
@@ -118,6 +119,24 @@ def test_the_inputs_of_flipped_rows_are_kept_with_the_telling_ones_first() -> No
     assert said.startswith("is no, answered yes, v3 no: ") and said.endswith(", and 3 more")
     assert "row-0" in kept.words(kept.rows[0], "v3")
     assert with_inputs(Flips(0, 0, ()), inputs, str) == Flips(0, 0, ())
+
+
+@pytest.mark.parametrize(
+    ("inputs", "columns", "values"),
+    [
+        (pd.DataFrame([[1, 2]] * 3, columns=["x", "x"]), ("x",), ("1",)),
+        (pd.DataFrame({"picture": [b"\xff\x00"] * 3}), ("picture",), (r"b'\xff\x00'",)),
+        (pd.DataFrame({"x": [{"a": [1]}] * 3}), ("x",), ("{'a': [1]}",)),
+        (pd.DataFrame({"x": pd.array([1, None, 3], dtype="Int64")}), ("x",), ("1",)),
+        (pd.DataFrame(index=range(3)), (), ()),
+    ],
+    ids=["two columns of a name", "bytes", "documents", "numbers with gaps", "no columns"],
+)
+def test_whatever_the_inputs_are_the_gate_goes_on(
+    inputs: pd.DataFrame, columns: tuple[str, ...], values: tuple[str, ...]
+) -> None:
+    found = with_inputs(Flips(0, 1, (FlippedRow(1, "yes", "yes", "no"),)), inputs, str)
+    assert found.columns == columns and found.rows[0].values == values
 
 
 def test_what_goes_to_mlflow_has_no_inputs() -> None:
