@@ -72,9 +72,7 @@ def measured(home: Path, rate: float, seconds: float, *, skipped: bool = False) 
     commits = _project(home, number, "change [skip ci]" if skipped else "change")
     with _agent(home / "project") as (parent, pid):
         journal = sqlite3.connect(home / "project/.podium/journal.db", timeout=60, isolation_level=None)
-        _until(
-            lambda: _one(journal, "SELECT count(*) FROM \"values\" WHERE key LIKE 'push:%'") >= BRANCHES, "it watches"
-        )
+        _until(lambda: _one(journal, _WATCHED) >= BRANCHES, "it watches")
         time.sleep(2.0)
         own, everything = _cpu(pid), _cpu(parent, below=True)
         used, began, machine = _pusher_cpu(), time.time(), _machine()

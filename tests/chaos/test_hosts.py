@@ -3,7 +3,7 @@ rollback: nobody who asks another host loses a request, all hosts serve one vers
 during a rollback does not go on serving what was taken back.
 
 Which host it is and when comes from the seed; `PODIUM_CHAOS_SEED=… PODIUM_CHAOS_HOSTS=… pytest tests/chaos/test_hosts.py`
-repeats it. One round is drawn; three have each kind of hurt and of change once; `make soak` has 30.
+repeats it. One round is drawn; three have each kind of fault and of change once; `make soak` has 30.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.support import wait_until
 ROUNDS = int(os.environ.get("PODIUM_CHAOS_HOSTS", "1"))
 # Each process of one run has to draw the same rounds (tests/runner/turns.py).
 SEED = int(os.environ.get("PODIUM_CHAOS_SEED") or os.environ.get(turns.SEED) or random.randrange(1_000_000))
-HURTS: dict[str, tuple[Callable[[Node], None], Callable[[Node], None]]] = {
+FAULTS: dict[str, tuple[Callable[[Node], None], Callable[[Node], None]]] = {
     "cut off": (Node.cut, Node.mend),
     "frozen": (Node.freeze, Node.thaw),
     "killed": (Node.kill, Node.boot),
@@ -57,17 +57,17 @@ def world(nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ho
 
 
 def rounds() -> list[tuple[str, str, int]]:
-    """In each round another kind of hurt and of change, so that three of them have each once."""
+    """In each round another kind of fault and of change, so that three of them have each once."""
     chosen = random.Random(SEED)
-    hurts, changes = [*HURTS], [*CHANGES]
-    chosen.shuffle(hurts)
+    faults, changes = [*FAULTS], [*CHANGES]
+    chosen.shuffle(faults)
     chosen.shuffle(changes)
-    return [(hurts[n % 3], changes[(n + n // 3) % 3], chosen.randrange(1_000_000)) for n in range(ROUNDS)]
+    return [(faults[n % 3], changes[(n + n // 3) % 3], chosen.randrange(1_000_000)) for n in range(ROUNDS)]
 
 
-@pytest.mark.parametrize(("hurt", "change", "seed"), rounds())
+@pytest.mark.parametrize(("fault", "change", "seed"), rounds())
 def test_a_host_is_lost_in_the_middle(
-    world: Hosted, monkeypatch: pytest.MonkeyPatch, hurt: str, change: str, seed: int
+    world: Hosted, monkeypatch: pytest.MonkeyPatch, fault: str, change: str, seed: int
 ) -> None:
     monkeypatch.setattr(phases, "WATCH_SECONDS", 0.05)
     chosen = random.Random(seed)
@@ -75,8 +75,8 @@ def test_a_host_is_lost_in_the_middle(
     others = [node for node in world.nodes if node is not victim]
     before = world.answers()
     wanted = "1" if before == "2" else "2"
-    print(f"PODIUM_CHAOS_SEED={SEED} {victim.ip} is {hurt} during a {change} from {before} to {wanted}")
-    harm, heal = HURTS[hurt]
+    print(f"PODIUM_CHAOS_SEED={SEED} {victim.ip} is {fault} during a {change} from {before} to {wanted}")
+    harm, heal = FAULTS[fault]
     with Outside(world) as load:
         wait_until(lambda: load.total > 30, what="requests are answered")
         changing = Changing(world, change, int(wanted))
@@ -89,7 +89,7 @@ def test_a_host_is_lost_in_the_middle(
             wait_until(lambda: all(world.answers_of(node) == serving for node in others), 60, what="the others agree")
             wait_until(lambda: victim.ip in world.hosts_driver.absent(), 60, what="it is told that it is away")
             assert any(victim.ip in each.words for each in seen(world).differences)
-            if hurt == "cut off":
+            if fault == "cut off":
                 wait_until(lambda: inside(victim, world.port) in (503, 0), 60, what="its lease has run out")
         finally:
             heal(victim)

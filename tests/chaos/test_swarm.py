@@ -3,8 +3,8 @@ promotion, a canary or a rollback, while a client outside never stops asking: no
 node, or the killed proxy, held; what the ledger, the registry, the proxy and the answers say is one thing; nothing runs that
 nobody knows; and what a node still ran when it came back answers nobody.
 
-Which change, which hurt, which node and when come from the seed: `PODIUM_CHAOS_SEED=… PODIUM_CHAOS_SWARM=… pytest
-tests/chaos/test_swarm.py` repeats them. Twelve rounds have each hurt in each change once, as `make soak` has them.
+Which change, which fault, which node and when come from the seed: `PODIUM_CHAOS_SEED=… PODIUM_CHAOS_SWARM=… pytest
+tests/chaos/test_swarm.py` repeats them. Twelve rounds have each fault in each change once, as `make soak` has them.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ ROUNDS = int(os.environ.get("PODIUM_CHAOS_SWARM", "2"))
 SEED = int(os.environ.get("PODIUM_CHAOS_SEED") or os.environ.get(turns.SEED) or random.randrange(1_000_000))
 CONNECTIONS = 8  # of the client, each with one request underway at most
 CHANGES = ("promotion", "canary", "rollback")
-HURTS = ("killed", "cut off", "frozen", "proxy")
-NODE_HURTS: dict[str, tuple[Callable[[Node], None], Callable[[Node], None]]] = {
+FAULTS = ("killed", "cut off", "frozen", "proxy")
+NODE_FAULTS: dict[str, tuple[Callable[[Node], None], Callable[[Node], None]]] = {
     "killed": (Node.kill, Node.boot),
     "cut off": (Node.cut, Node.mend),
     "frozen": (Node.freeze, Node.thaw),
@@ -52,17 +52,17 @@ MOMENTS = {
 @dataclass(frozen=True)
 class Round:
     change: str
-    hurt: str
+    fault: str
     seed: int
 
 
 def rounds() -> list[Round]:
-    """Each change and each hurt as often as any other, whatever their number."""
+    """Each change and each fault as often as any other, whatever their number."""
     chosen = random.Random(SEED)
-    changes, hurts = [*CHANGES], [*HURTS]
+    changes, faults = [*CHANGES], [*FAULTS]
     chosen.shuffle(changes)
-    chosen.shuffle(hurts)
-    return [Round(changes[n % 3], hurts[n % 4], chosen.randrange(1_000_000)) for n in range(ROUNDS)]
+    chosen.shuffle(faults)
+    return [Round(changes[n % 3], faults[n % 4], chosen.randrange(1_000_000)) for n in range(ROUNDS)]
 
 
 @pytest.fixture
@@ -104,13 +104,13 @@ def one_round(scene: OnSwarm, client: Client, given: Round) -> str:
     run = world.promote(wanted) if given.change != "rollback" else _back(world, wanted)
     _moment(world, run, given.change, dice)
     at = world.phase() or "no phase"
-    if given.hurt == "proxy":
+    if given.fault == "proxy":
         excused = _proxy_is_killed(scene, dice)
         words = f"the proxy killed at {at}"
     else:
         victim = dice.choice(victims)
-        words = f"{victim.root.name} {given.hurt} at {at}"
-        excused = _node_is_hurt(scene, client, run, victim, given.hurt, wanted, before)
+        words = f"{victim.root.name} {given.fault} at {at}"
+        excused = _node_is_lost(scene, client, run, victim, given.fault, wanted, before)
     state = _ended(world, run, given.change)
     serving = wanted if state is DeploymentState.SUCCEEDED else before
     world.settled(120)
@@ -221,11 +221,11 @@ def _proxy_is_killed(scene: OnSwarm, dice: random.Random) -> Excused:
     return Excused(time.time(), 100_000)
 
 
-def _node_is_hurt(
-    scene: OnSwarm, client: Client, run: Run, victim: Node, hurt: str, wanted: int, before: int
+def _node_is_lost(
+    scene: OnSwarm, client: Client, run: Run, victim: Node, fault: str, wanted: int, before: int
 ) -> Excused:
     """Hurts a node and brings it back once all is well without it."""
-    harm, heal = NODE_HURTS[hurt]
+    harm, heal = NODE_FAULTS[fault]
     lost = scene.on(victim)
     harm(victim)
     at = time.time()
@@ -246,7 +246,7 @@ def _node_is_hurt(
     client.fresh()
     answered = Traffic(0, 0, client.look().answers - quiet.answers, [])
     assert answered.by_version() == {serving}, f"what came back has answered: {answered}"
-    if hurt != "frozen":
+    if fault != "frozen":
         return Excused(at, CONNECTIONS)
     # The kernel of a frozen machine takes connections, and requests, as long as it gets any: each connection of the
     # client may have lost one whenever the one before had timed out.
