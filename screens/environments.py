@@ -180,7 +180,7 @@ class EnvironmentsScreen(PodiumScreen):
         series: Mapping[str, Series] = self.store.value(f"signals:{status.name}", {})
         signals.set_notice(("reading …", "faint"))
         width = max(10, min(POINTS, signals.size.width - 37))
-        signals.set_lines(signal_lines(series, width, self.glyphs))
+        signals.set_lines(signal_lines(series, width, self.glyphs, answers=bool(status.answers)))
         signals.title("Signals", f"last {SIGNAL_SECONDS // 60} minutes")
         snapshot = self.store.get(f"history:{status.name}")
         history.set_notice(*self.notice_for(snapshot, (("Nothing was deployed here yet: podium deploy.", "muted"),)))

@@ -86,7 +86,8 @@ class LiveScreen(PodiumScreen):
             end = clock()
             return cockpit.environments.live(environment, start=end - seconds, end=end, points=points)
 
-        return Query(f"live:{environment}:{seconds}", read, every=max(0.9, seconds / 900))
+        step = max(1.0, seconds / points)
+        return Query(f"live:{environment}:{seconds}", read, every=max(0.9, seconds / 900), holds=step)
 
     def queries(self) -> Iterable[Query]:
         if not self.paused:

@@ -319,10 +319,13 @@ class OverviewScreen(PodiumScreen):
         found: dict[str, Series] = self.store.value(f"glance:{status.name}", {})
         return found.get(name)
 
-    def _last(self, status: EnvironmentStatus, name: str) -> str:
+    def _latest(self, status: EnvironmentStatus, name: str) -> float | None:
+        """What is measured now: nothing where nothing answers, whatever it was a minute ago."""
         series = self._series(status, name)
-        known = [value for value in series.values[-3:] if value is not None] if series else []
-        return self.glyphs.text(fmt.signal(name, known[-1] if known else None))
+        return series.latest if series is not None and status.answers else None
+
+    def _last(self, status: EnvironmentStatus, name: str) -> str:
+        return self.glyphs.text(fmt.signal(name, self._latest(status, name)))
 
     def _requests(self, status: EnvironmentStatus) -> Cell:
         series = self._series(status, "requests")
@@ -330,9 +333,8 @@ class OverviewScreen(PodiumScreen):
         return ((sparkline(series.values, min(width, _POINTS), self.glyphs).rjust(width), "run"),) if series else ""
 
     def _errors(self, status: EnvironmentStatus) -> Cell:
-        series = self._series(status, "error_rate")
-        known = [value for value in series.values[-3:] if value is not None] if series else []
-        return ((self._last(status, "error_rate"), "bad" if known and known[-1] > 0.01 else "muted"),)
+        latest = self._latest(status, "error_rate")
+        return ((self._last(status, "error_rate"), "bad" if latest is not None and latest > 0.01 else "muted"),)
 
     def _containers(self, status: EnvironmentStatus) -> Cell:
         snapshot = self._snapshots.get(status.name)

@@ -112,6 +112,7 @@ class PodiumApp(KeyedApp):
         self._first = screen or FIRST.name
         self._interval = (_INTERVAL_SSH if over_ssh() else _INTERVAL) if interval is None else interval
         self._ticked = 0.0
+        self._renewed = 0.0
         self._loaded = False
         self.history = History()
         self.tables = Tables()
@@ -470,6 +471,9 @@ class PodiumApp(KeyedApp):
             return
         screen.tick()
         now = time.monotonic()
+        if now - self._renewed >= _TICK_INTERVAL:
+            self._renewed = now
+            self.read([query for query in screen.all_queries() if self._session.expired(query)])
         silent = self._session.poll_asked is not None and now - self._session.poll_asked > _STALE_SECONDS
         if now - self._ticked >= (_TICK_INTERVAL if screen.ticking or silent else _AGES_INTERVAL):
             self._ticked = now

@@ -2,11 +2,13 @@
 queries, nothing else.
 
 `every` is the shortest time between two readings, in seconds: what is dear to read and changes seldom is read
-seldom, however busy the journal is.
+seldom, however busy the journal is. `holds` is the longest one, however quiet the journal is: what processes,
+engines and the clock say is not in there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
@@ -36,6 +38,7 @@ class Query(Frozen):
     read: Callable[[Cockpit], Any]
     every: float = 0.0
     lane: str = FAST
+    holds: float = math.inf
 
     def answer(self, cockpit: Cockpit) -> Any:
         """Reads it; once more where a module was not there yet. Of two threads that are the first to use a package, the
@@ -117,18 +120,20 @@ def _verdicts(cockpit: Cockpit) -> Mapping[tuple[str, int], Sequence[VersionVerd
 
 
 PROJECT = Query("project", _project, every=2.0)
-AGENT = Query("agent", lambda cockpit: cockpit.agent.status(), every=0.5)
+AGENT = Query("agent", lambda cockpit: cockpit.agent.status(), every=0.5, holds=3.0)
 # Those served from containers are asked of their engine, which may take its time to say that it is away.
-ENVIRONMENTS = Query("environments", lambda cockpit: tuple(cockpit.environments.list()), every=0.5, lane=SLOW)
+ENVIRONMENTS = Query(
+    "environments", lambda cockpit: tuple(cockpit.environments.list()), every=0.5, lane=SLOW, holds=3.0
+)
 VERSIONS = Query("versions", _versions, every=1.0)
 MODELS = Query("models", lambda cockpit: tuple(cockpit.models.list()), every=1.0)
 SCHEDULES = Query("schedules", lambda cockpit: tuple(cockpit.agent.schedules()), every=1.0)
 # Engines are asked what runs.
-BOARD = Query("board", lambda cockpit: tuple(cockpit.board.list()), every=2.0, lane=SLOW)
+BOARD = Query("board", lambda cockpit: tuple(cockpit.board.list()), every=2.0, lane=SLOW, holds=10.0)
 INFRA = Query("infra", lambda cockpit: tuple(cockpit.infra.list()), every=1.0)
 # GPUs and the cluster are asked, which may take their time.
-MACHINE = Query("machine", lambda cockpit: cockpit.runs.machine(), every=1.0, lane=SLOW)
-CLUSTER = Query("cluster", lambda cockpit: cockpit.runs.cluster(), every=2.0, lane=SLOW)
+MACHINE = Query("machine", lambda cockpit: cockpit.runs.machine(), every=1.0, lane=SLOW, holds=5.0)
+CLUSTER = Query("cluster", lambda cockpit: cockpit.runs.cluster(), every=2.0, lane=SLOW, holds=5.0)
 AUDIT = Query("audit", lambda cockpit: tuple(cockpit.project.audit(limit=AUDIT_PAGE)), every=1.0)
 ALERTS = Query("alerts", lambda cockpit: tuple(cockpit.alerts.list()), every=1.0)
 LOOPS = Query("loops", lambda cockpit: tuple(cockpit.feedback.list()), every=1.0)
@@ -148,7 +153,7 @@ def monitors(now: Callable[[], float]) -> Query:
             for each in cockpit.monitors.list()
         )
 
-    return Query("monitors", read, every=1.0)
+    return Query("monitors", read, every=1.0, holds=60.0)
 
 
 def infra_runs() -> Query:
@@ -157,7 +162,7 @@ def infra_runs() -> Query:
 
 
 def runs(limit: int = RUNS_PAGE) -> Query:
-    return Query("runs", lambda cockpit: _runs(cockpit, limit))
+    return Query("runs", lambda cockpit: _runs(cockpit, limit), holds=5.0)
 
 
 def run(run_id: int) -> Query:
@@ -200,16 +205,16 @@ def signals(
 ) -> Query:
     """The last quarter of an hour in `points` steps (whole seconds each), as {signal: Series}. Another question
     needs another `key`."""
+    step = max(1, -(-SIGNAL_SECONDS // max(1, points)))
 
     def read(cockpit: Cockpit) -> dict[str, Any]:
         end = now()
-        step = max(1, -(-SIGNAL_SECONDS // max(1, points)))
         return {
             name: cockpit.environments.series(environment, name, start=end - step * points, end=end, points=points)
             for name in names
         }
 
-    return Query(f"{key}:{environment}", read, every=0.9)
+    return Query(f"{key}:{environment}", read, every=0.9, holds=step)
 
 
 def images(model: str) -> Query:
@@ -225,4 +230,5 @@ def usage(environment: str, containers: tuple[str, ...], now: Callable[[], float
             environment, containers, start=end - USAGE_SECONDS, end=end, points=USAGE_POINTS
         )
 
-    return Query(f"usage:{environment}", read, every=USAGE_SECONDS / USAGE_POINTS - 0.1)
+    step = USAGE_SECONDS / USAGE_POINTS
+    return Query(f"usage:{environment}", read, every=step - 0.1, holds=step)

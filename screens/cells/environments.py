@@ -136,24 +136,25 @@ def _down(status: EnvironmentStatus, glyphs: Glyphs, now: float, healer: str) ->
     return [((f"{glyphs['bad']} the proxy is gone{f'; {healer}' if healer else ''}", "bad"),)]
 
 
-def signal_lines(series: Mapping[str, Series], width: int, glyphs: Glyphs) -> list[Line]:
-    """A line for each signal: its value now, its curve of `width` cells, and its highest point."""
+def signal_lines(series: Mapping[str, Series], width: int, glyphs: Glyphs, *, answers: bool = True) -> list[Line]:
+    """A line for each signal: its value now (if anything `answers`), its curve of `width` cells, its highest point."""
     if not series:
         return []
-    return [_signal(name, series[name].values if name in series else (), width, glyphs) for name in SIGNALS]
+    return [_signal(name, series.get(name), width, glyphs, answers) for name in SIGNALS]
 
 
-def _signal(name: str, values: tuple[float | None, ...], width: int, glyphs: Glyphs) -> Line:
+def _signal(name: str, series: Series | None, width: int, glyphs: Glyphs, answers: bool) -> Line:
+    values = series.values if series is not None else ()
+    latest = series.latest if series is not None and answers else None
     known = [value for value in values if value is not None]
-    recent = [value for value in values[-3:] if value is not None]
     top = max(known, default=0.0)
     role = _ROLES.get(name, "accent")
     if name == "error_rate":
-        role = "bad" if any(recent) else "warn" if top > 0 else "ok"
+        role = "bad" if latest else "warn" if top > 0 else "ok"
     bars = sparkline(values, width, glyphs, ceiling=max(_FLOORS[name], top) if name in _FLOORS else None)
     return (
         (f"{_LABELS[name]:<9}", "muted"),
-        (f"{fmt.signal(name, recent[-1] if recent else None):>9}  ", "text!"),
+        (f"{fmt.signal(name, latest):>9}  ", "text!"),
         (bars, role),
         (f"  top {fmt.signal(name, top)}" if known else "  not measured", "faint"),
     )

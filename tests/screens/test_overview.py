@@ -110,8 +110,23 @@ def test_nothing_serves_since_a_stop(cockpit: SeededCockpit) -> None:
         screen = pilot.app.screen
         assert isinstance(screen, OverviewScreen)
         status = screen._environments[-1]
+        down = replace(status, proxy_alive=False, replicas=(), traffic={})
         assert screen._since(status)[0][0]
-        assert not screen._since(replace(status, proxy_alive=False, replicas=()))[0][0]
+        assert not screen._since(down)[0][0]
+        await until(pilot, lambda: screen._latest(status, "requests") is not None, "what is measured")
+        assert screen._latest(down, "requests") is None
+        assert screen._last(down, "error_rate") == screen._errors(down)[0][0] == screen.glyphs.text("–")
+
+    drive(make_app(cockpit), script)
+
+
+def test_what_is_in_no_journal_is_asked_again(cockpit: SeededCockpit) -> None:
+    """What processes and engines say, while no agent writes it down."""
+
+    async def script(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        cockpit.differences = ("a replica is gone",)
+        await until(pilot, lambda: "a replica is gone" in text(pilot.app), "what differs")
 
     drive(make_app(cockpit), script)
 

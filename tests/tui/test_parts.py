@@ -16,9 +16,11 @@ from podium.core.domain.runs import Step, StepState
 from podium.core.errors import PodiumError
 from podium.tui.glyphs import Glyphs
 from podium.tui.pool import SLOW, Job, Pool
+from podium.tui.screens import MAIN
 from podium.tui.store import Store
 from podium.tui.terminal import check, clipboard_sequence, plain_glyphs
 from podium.tui.themes.colours import COLOURS, CONTRAST, contrasts
+from podium.tui.widgets import header
 from podium.tui.widgets.graph import arrange, outcome
 from podium.tui.widgets.log_reader import Filter, Reader, search
 from podium.tui.widgets.log_text import readable
@@ -317,3 +319,10 @@ def test_names_that_differ_at_their_ends_differ_when_they_are_cut() -> None:
     names = [f"train-the-gradient-boosted-model[depth={depth}]" for depth in (4, 8, 12)]
     cut = [fit_both_ends(name, 20, GLYPHS) for name in names]
     assert cut[0] == "train-the-…[depth=4]" and len(set(cut)) == 3
+
+
+@pytest.mark.parametrize("letters", range(13))
+def test_no_two_screens_look_alike_where_their_names_are_cut(letters: int) -> None:
+    short = [header._cut(screen.title, letters) for screen in MAIN]
+    assert not any(short) if not letters else len(set(short)) == len(short)
+    assert all(screen.title.startswith(name) for screen, name in zip(MAIN, short, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,6 +18,8 @@ from ..store import Store
 
 # What a screen shows first, where one read of the journal has it: podium.yaml and what serves take longer to be read.
 _FIRST: Mapping[str, Callable[[], Query]] = {"overview": queries.runs, "runs": queries.runs}
+_REST = 20.0
+"""How many times as long as it took to answer a query is not asked again while the journal is quiet."""
 
 
 class Session:
@@ -29,6 +32,8 @@ class Session:
         self.cockpit = cockpit
         self.store = Store(clock, on_change)
         self.read_at: dict[str, float] = {}
+        self.answers: dict[str, tuple[float, float]] = {}
+        """When each query was answered last, and how many seconds that took."""
         self.due: dict[str, Query] = {}
         self.trail = Trail()
         self.ringer = Ringer()
@@ -55,6 +60,8 @@ class Session:
         cockpit, store = self.cockpit, self.store
 
         def done(value: Any, error: BaseException | None) -> None:
+            now = time.monotonic()
+            self.answers[query.key] = (now, now - self.read_at[query.key])
             if error is None:
                 store.put(query.key, value)
             else:
@@ -62,6 +69,13 @@ class Session:
 
         self.read_at[query.key] = time.monotonic()
         pool.submit(query.key, lambda _job: query.answer(cockpit), done, lane=query.lane)
+
+    def expired(self, query: Query) -> bool:
+        """Whether an answer is so old that it may not be true any more, though the journal has not changed. What takes
+        long to answer is asked less often, so that looking stays cheap."""
+        at, took = self.answers.get(query.key, (math.inf, 0.0))
+        waits = self.read_at.get(query.key, 0.0) > at
+        return not waits and time.monotonic() - at >= max(query.holds, _REST * took)
 
 
 def as_podium_error(error: BaseException) -> PodiumError:

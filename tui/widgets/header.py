@@ -87,7 +87,8 @@ class Header(Pane, can_focus=False):
         """Returns the screens whose names can stand whole in `spare` cells, the shortest first."""
         whole: set[str] = set()
         for screen in sorted(MAIN, key=lambda each: len(each.title)) if letters >= _READABLE else ():
-            spare -= max(0, len(screen.title) - letters) if screen.name != self._here else 0
+            more = len(screen.title) - len(_cut(screen.title, letters))
+            spare -= more if screen.name != self._here else 0
             if spare >= 0:
                 whole.add(screen.name)
         return whole
@@ -109,7 +110,7 @@ class Header(Pane, can_focus=False):
         at = sum(cells_of(text) for text, _ in spans)
         for screen in MAIN:
             here = screen.name == self._here
-            title = screen.title[: None if here or screen.name in whole else max(letters, 0)]
+            title = screen.title if here or screen.name in whole else _cut(screen.title, letters)
             key = f" {screen.key}" if letters == _CLOSE and not here else f" {screen.key} "
             spans += [
                 (key, "accent" if here else "faint"),
@@ -147,6 +148,16 @@ class Header(Pane, can_focus=False):
             if low <= event.x < high:
                 self.podium.go(name)
                 return
+
+
+def _cut(title: str, letters: int) -> str:
+    """Returns the first letters of a screen's name: so many, or as many as tell it from the others'."""
+    if letters <= 0:
+        return ""
+    others = [screen.title for screen in MAIN if screen.title != title]
+    while any(other[:letters] == title[:letters] for other in others):
+        letters += 1
+    return title[:letters]
 
 
 def stale_words(since: float | None, now: float, reason: str) -> str:

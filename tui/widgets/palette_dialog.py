@@ -106,6 +106,11 @@ class PaletteDialog(ModalScreen[Entry | None]):
         return self.query_one("#name", Input)
 
     @property
+    def typed(self) -> str:
+        """What is looked for: a colon before it is the key that opens the palette, typed once more."""
+        return self.entry.value.strip().removeprefix(":").lstrip()
+
+    @property
     def names(self) -> Names:
         return self.query_one("#names", Names)
 
@@ -117,7 +122,7 @@ class PaletteDialog(ModalScreen[Entry | None]):
     # Asking
 
     def _ask(self) -> None:
-        text, history = self.entry.value.strip(), self.podium.history
+        text, history = self.typed, self.podium.history
         cockpit = self.podium.cockpit
 
         def work(_job: Any) -> tuple[Sequence[Found], Sequence[str]]:
@@ -131,7 +136,7 @@ class PaletteDialog(ModalScreen[Entry | None]):
         self.podium.pool.submit("palette", work, done)
 
     def _came(self, text: str, found: Sequence[Found], names: Sequence[str]) -> None:
-        if not self.is_attached or text != self.entry.value.strip():
+        if not self.is_attached or text != self.typed:
             return  # another answer is on its way
         entries = [*things(found), *self.verbs]
         rows = best(text, entries) if text else [*recent(names, entries), *self.verbs]
@@ -153,7 +158,7 @@ class PaletteDialog(ModalScreen[Entry | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if self._shown == self.entry.value.strip():
+        if self._shown == self.typed:
             self._choose()
         else:
             self._chosen = True

@@ -4,7 +4,7 @@ it does not have."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def found(cockpit: Any, typed: str) -> list[Entry]:
     return best(typed, entries)
 
 
-async def went(pilot: Pilot[Any], typed: str) -> Any:
+async def went(pilot: Pilot[Any], typed: Sequence[str]) -> Any:
     """What is on screen after a name and enter, typed in one go."""
     await pilot.press("colon", *typed, "enter")
     await until(pilot, lambda: not isinstance(pilot.app.screen, PaletteDialog), f"gone to {typed}")
@@ -59,6 +59,8 @@ def test_names_of_all_kinds_lead_to_where_the_thing_is_shown(cockpit: SeededCock
         assert (screen.title_id, screen.run.id, screen.pane.id) == ("runs", 14, "graph")
         screen = await went(pilot, "containers")
         assert screen.title_id == "containers"
+        screen = await went(pilot, ["colon", *"v2"])
+        assert (screen.title_id, screen.version.version) == ("models", 2), "a colon more is none of the name"
 
     drive(make_app(cockpit, screen="overview"), script)
 
