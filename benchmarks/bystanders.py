@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from podium.core.delivery.proxy.haproxy import BackendServer, ProxyLayout
 from podium.core.delivery.proxy.proxy import of_process
 from podium.core.domain.project import RequestBounds
+from podium.core.serving.health import healthy
 from serving import Server, our_server
 
 from tests.serving.fatal import EXIT, FINE, HANG, save
@@ -33,6 +34,7 @@ from tests.serving.fatal import EXIT, FINE, HANG, save
 RATE = 100.0  # requests a second
 MOST = 2.0  # times the 99th percentile at rest
 HANG_TIMEOUT = 5.0  # `request.prediction` of the environment
+SICK = 2  # looks after which a replica is ended that cannot predict
 JSON = "application/json"
 
 
@@ -106,13 +108,22 @@ class Healed(threading.Thread):
     def __init__(self, servers: list[Server], again: list[tuple[Path, Path, str]]) -> None:
         super().__init__(daemon=True)
         self._servers, self._again = servers, again
+        self._sick = [-1] * len(servers)  # looks at which it could not predict, since it could; -1 before it could
         self.over = threading.Event()
 
     def run(self) -> None:
         while not self.over.wait(0.5):
             for number, server in enumerate(self._servers):
+                if healthy(int(self._again[number][2])):
+                    self._sick[number] = 0
+                elif self._sick[number] >= 0:
+                    self._sick[number] += 1
+                if self._sick[number] == SICK:
+                    server.process.kill()
+                    server.process.wait()
                 if server.process.poll() is not None:
                     self._servers[number] = started(*self._again[number])
+                    self._sick[number] = -1
 
 
 def started(model: Path, log: Path, port: str) -> Server:

@@ -1,5 +1,6 @@
 """What a replica's connections do otherwise than uvicorn's: the head and the body of an answer go with one write,
-nothing is left of a connection that was reset, and what is no request is answered in JSON as all else.
+nothing is left of a connection that was reset, what is no request is answered in JSON as all else, and it can be told
+whether a request is under way.
 
 uvicorn writes them one after the other. A replica that is killed in between has sent the head only: the proxy has
 passed it on and can ask no other replica any more. It also saves a system call for each request.
@@ -53,6 +54,16 @@ def protocol(name: str) -> type[asyncio.Protocol]:
     base: Any = Base
 
     class Protocol(base):
+        @property
+        def idle(self) -> bool:
+            """Whether no request is under way."""
+            return self.cycle is None or self.cycle.response_complete
+
+        @property
+        def descriptor(self) -> int:
+            """Its socket's."""
+            return self.transport.get_extra_info("socket").fileno()
+
         def connection_made(self, transport: Any) -> None:
             base.connection_made(self, OneWrite(transport, self.loop))
 

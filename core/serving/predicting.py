@@ -38,11 +38,14 @@ _TELL_SECONDS = 1.0  # between lines about refusals
 _LOOP = b"event loop"
 # The header in which the proxy says when a request came, in milliseconds, and how many replicas can take it.
 SENT = b"x-podium-sent"
-# A request that has not begun is let go to another replica after as long as it has waited already, at least so many
-# seconds, if what is predicted now takes many times as long as others did. The proxy sends one on ten times at most,
-# and the time doubles with each: a minute has passed before that, so that nothing is lost where all are busy.
+# A request that has not begun is let go to another replica if what is predicted now takes many times as long as others
+# did, at least so many seconds.
 _LET_GO = 0.25
 _UNUSUAL = 20
+# It waits for a moment first, and for some times as long as it is under way already: the proxy sends one on ten times
+# at most, and with each of them the time is three times as long, so that nothing is lost where all are busy.
+MOMENT = 0.003
+LONGER = 2
 
 _T = TypeVar("_T")
 
@@ -51,16 +54,19 @@ SENT_ON = problem(503, "TEMPORARILY_UNAVAILABLE", "Another request keeps the mod
 OVERDUE = ScoringAnswer(504, b"Request processing time exceeded limit")
 
 
-def _told(sent: bytes, timeout: float) -> tuple[float, bool]:
-    """Returns for how many seconds a request has been under way, at most the time-out, and whether another replica can
-    take it, by what the proxy says."""
+def under_way(sent: bytes, timeout: float) -> tuple[float, float | None]:
+    """Returns for how many seconds a request has been under way, at most the time-out, and for how many it waits here
+    before another replica may have it; None if no other can take it. `sent` is what the proxy says."""
     try:
         at, usable = map(int, sent.split())
     except ValueError:
-        return 0.0, False
+        return 0.0, None
     age = time.time() - at / 1000
-    # Clocks may have been set meanwhile: a request is as old as it can be.
-    return (age if 0.0 <= age <= timeout else 0.0), usable > 1
+    # Clocks may have been set meanwhile, or be another machine's: a request is as old as it can be.
+    known = 0.0 <= age <= timeout
+    if usable < 2:
+        return (age if known else 0.0), None
+    return (age, max(MOMENT, LONGER * age)) if known else (0.0, _LET_GO)
 
 
 class Predictor:
@@ -90,7 +96,7 @@ class Predictor:
         self, scorer: Scorer, body: bytes, content_type: str | None, request_id: bytes, sent: bytes = b""
     ) -> ScoringAnswer:
         """Returns the answer. `sent` is what the proxy says of the request."""
-        age, others = _told(sent, self._options.timeout)
+        age, patience = under_way(sent, self._options.timeout)
         deadline = time.monotonic() + self._options.timeout - age
         digest = self._guard.digest(body, content_type)
         if self._batcher.on:
@@ -100,7 +106,7 @@ class Predictor:
             if together is not None:
                 return together
         work = partial(self._timed, scorer, body, content_type, digest)
-        found = await self._predict(work, len(body), deadline, max(_LET_GO, age) if others else None)
+        found = await self._predict(work, len(body), deadline, patience)
         if found is None:
             found = await self._apart(scorer, body, content_type, digest, request_id, deadline)
         return found if found is not None else await self._in_thread(partial(work, sure=True), deadline) or INTERNAL
@@ -185,8 +191,9 @@ class Predictor:
         return size <= self._bound and self._mean < self._options.inline and not self._own_loop
 
     async def _idle(self) -> bool:
-        """Tells whether the thread has nothing to do, after a moment for what it has to do now."""
-        if self._pending:
+        """Tells whether the thread has nothing to do, after a moment for what it does now, unless that has had it."""
+        began = self._began
+        if self._pending and not (began and time.monotonic() - began > _IDLE_SECONDS):
             await asyncio.wait(list(self._pending.values()), timeout=_IDLE_SECONDS)
         return not self._pending
 
@@ -203,18 +210,22 @@ class Predictor:
         return await self._wait(future, self._pending, deadline)
 
     async def _in_vain(self, future: Future[Any], patience: float, deadline: float) -> bool:
-        """Tells whether it has waited for so long and is taken back, because what is predicted now takes many times as
+        """Tells whether it has waited for so long, and is taken back because what is predicted now takes many times as
         long as others did. Returns as soon as it has begun, or there is no time left for another replica."""
         if not self._pending and not self._began:
             return False  # it has its turn
         waiting = self._pending[future] = asyncio.wrap_future(future)
+        leaves = time.monotonic() + patience
         try:
-            while not waiting.done() and time.monotonic() + patience < deadline:
-                await asyncio.wait([waiting], timeout=patience)
+            while not waiting.done():
+                since, now = self._began, time.monotonic()
+                due = max(leaves, (since or now) + max(_LET_GO, _UNUSUAL * self._mean))
+                if due + patience >= deadline:
+                    return False
+                await asyncio.wait([waiting], timeout=max(0.001, due - now))
                 if future.running() or waiting.done():
                     return False
-                since = self._began
-                if since and time.monotonic() - since > max(_LET_GO, _UNUSUAL * self._mean) and future.cancel():
+                if since and since == self._began and time.monotonic() >= due and future.cancel():
                     return True
             return False
         finally:

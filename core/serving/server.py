@@ -62,6 +62,12 @@ class ReplicaServer(uvicorn.Server):
             with contextlib.suppress(RuntimeError):  # it has ended
                 self._loop.call_soon_threadsafe(self._adopt, self._loop, connections)
 
+    def idle(self) -> list[int]:
+        """Returns the descriptors of the connections that have no request under way, for the thread that stands by
+        while the event loop is kept. Raises RuntimeError if it goes on meanwhile."""
+        connections: set[Any] = self.server_state.connections
+        return [each.descriptor for each in connections if each.idle]
+
     def _adopt(self, loop: asyncio.AbstractEventLoop, connections: list[socket.socket]) -> None:
         make: Any = self.config.http_protocol_class
 
@@ -187,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     server = ReplicaServer(configure(app, options))
     codes: list[int] = []
     say(f"listening on {options.unix or f'{options.host}:{port}'}, loading {options.model}")
-    Standby(app, listening, server.adopt).start()
+    Standby(app, listening, server.adopt, server.idle).start()
     threading.Thread(target=load, args=(app, server, options.model, codes), name="load", daemon=True).start()
     server.run(sockets=[listening])
     app.close()

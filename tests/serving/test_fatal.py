@@ -247,9 +247,11 @@ def test_a_prediction_that_hangs_is_told_and_sent_on_by_the_proxy(served: Callab
     assert code == 503 and "has not come back" in answer["message"]
 
 
-def test_nothing_fails_beside_a_prediction_that_hangs(served: Callable[..., Served]) -> None:
-    """The proxy goes on giving its replica half of all requests, which wait for a moment and are sent on."""
-    many = served("--timeout", str(scaled(60)), "--inline", "0").behind_a_proxy(2)
+@pytest.mark.parametrize("inline", [0.0, 0.5], ids=["in the thread", "on the event loop"])
+def test_nothing_fails_beside_a_prediction_that_hangs(served: Callable[..., Served], inline: float) -> None:
+    """The proxy goes on giving its replica half of all requests, over connections that are kept, too; they wait for a
+    moment and are sent on."""
+    many = served("--timeout", str(scaled(60)), "--inline", str(scaled(inline))).behind_a_proxy(2)
     with Load(many.port, body=body(FINE), rate=50) as load:
         wait_until(lambda: load.total > 20)
         threading.Thread(target=lambda: suppressed(lambda: ask(many.port, HANG)), daemon=True).start()

@@ -73,6 +73,7 @@ class LogView(Pane):
         self._filter: Filtering | None = None
         self._window: Window | None = None
         self._loaded = False
+        self._partial = False  # only its end was read, so that rows are not counted from its beginning yet
         self._label = title
         self._empty: tuple[tuple[str, str], ...] = ()
         self._top = 0
@@ -104,6 +105,10 @@ class LogView(Pane):
     def window(self) -> Window | None:
         return self._window
 
+    @property
+    def reading(self) -> bool:
+        return super().reading or self._partial
+
     def open(self, source: Path | MergedLog | None, name: str, *empty: tuple[str, str]) -> None:
         """Show the log at a path, or several as one; `empty` is what stands there while it has no line."""
         self._empty = empty
@@ -119,7 +124,7 @@ class LogView(Pane):
             self.podium.pool.cancel(key)
         self._drop_filter()
         self._window = None
-        self._loaded = False
+        self._loaded = self._partial = False
         self._top = self._left = 0
         self._hit = None
         self._hits = None
@@ -198,7 +203,8 @@ class LogView(Pane):
                 )
             )
         self.redraw()
-        if message.again and window.exists:
+        self._partial = message.again and window.exists and self._filter is None
+        if self._partial:
             self._read_window()
         self._jump()
 

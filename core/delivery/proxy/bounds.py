@@ -11,6 +11,8 @@ _TOO_MUCH = "REQUEST_LIMIT_EXCEEDED"
 # HAProxy wait for the whole of them before it sends anything, without which it does not repeat them); larger ones only
 # while no connection was made.
 _BUFFER_BYTES = 65_536
+SENT_ON_BYTES = 48 * 1024
+"""Bodies that are sent on to another replica where one fails: with their headers they have to fit into a buffer."""
 # What a request's head may be: so many fields, so many bytes of them, and of its target. HAProxy parses more than that
 # (up to a buffer, and `_PARSED_FIELDS`), because what it cannot parse gets a text of its own that no directive changes.
 _FIELDS = 100

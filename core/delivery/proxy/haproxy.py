@@ -18,7 +18,7 @@ from ...domain.project import RequestBounds
 from ...errors import MissingExtra, Unreachable
 from ..host.http import socket_in
 from ..host.ports import addresses
-from .bounds import GLOBAL_LINES, default_lines, error_lines, request_lines
+from .bounds import GLOBAL_LINES, SENT_ON_BYTES, default_lines, error_lines, request_lines
 from .front import Entry, Front, backend_lines, frontend, global_lines, own_socket
 from .mesh import BACKEND_LINES, CHECK_HEADER, KEEPALIVE, BackendServer, Mesh
 
@@ -119,8 +119,10 @@ def render(layout: ProxyLayout, runtime: PurePath, instance: int = 1) -> str:
 {error_lines(request)}{frontends}{between}backend {BACKEND}
 {backend_lines(front)}{BACKEND_LINES if mesh else KEEPALIVE if layout.apart else ""}  balance roundrobin
   option http-buffer-request
-  # When it came, and how many replicas can take it: one whose model is kept busy may let it go to another.
-  http-request set-header {SENT} "%[date(0,ms)] %[nbsrv({BACKEND})]"
+  # When it came, and how many replicas can take it: one whose model is kept busy may let it go to another. What is
+  # larger than a buffer is not sent on.
+  http-request set-header {SENT} "%[date(0,ms)] %[nbsrv({BACKEND})]" if {{ req.body_size le {SENT_ON_BYTES} }}
+  http-request set-header {SENT} "%[date(0,ms)] 1" if {{ req.body_size gt {SENT_ON_BYTES} }}
   option httpchk
   http-check send meth GET uri /ping{CHECK_HEADER if mesh else ""}
 """

@@ -11,6 +11,7 @@ import pytest
 from podium.core.errors import Refused
 from podium.tui.application import PodiumApp
 from podium.tui.keys import Keymap
+from podium.tui.widgets.log_reader import Reader
 from podium.tui.widgets.log_view import LogView
 from podium.tui.widgets.palette_dialog import PaletteDialog
 from podium.tui.widgets.plan_dialog import PlanDialog
@@ -74,6 +75,24 @@ def test_a_search_that_is_typed_ahead_is_made_in_the_log_that_was_meant(app: App
         await until(pilot, lambda: log._hit == 42, "the second checkpoint")
 
     at_once(app(screen="overview"), ("2", "l", "g", "slash", *"checkpoint", "enter", "n"), then)
+
+
+def test_keys_in_a_log_wait_until_its_rows_are_counted(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end is shown before the rest is read: rows do not count from its beginning yet."""
+    monkeypatch.setattr(Reader, "window", Reader.window)  # to be put back
+    gate = Gate(Reader, "window")
+
+    async def then(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: pilot.app.podium_screen.title_id == "runs", "Runs")
+        log = pilot.app.podium_screen.query_one(LogView)
+        await until(pilot, lambda: gate.asked.is_set() and log.window is not None, "its end is shown")
+        burst(pilot, "g")
+        await until(pilot, lambda: pilot.app.typed, "the key waits")
+        gate.open()
+        await until(pilot, lambda: not pilot.app.typed and not log.follow, "done")
+        assert log._total == 63 and log._top == 0
+
+    at_once(app(screen="overview"), ("2", "l"), then)
 
 
 def test_what_is_typed_while_a_list_is_read_waits_for_it(cockpit: SeededCockpit) -> None:
