@@ -64,8 +64,8 @@ from pathlib import Path
 from podium.core.cockpit import Cockpit
 from podium.screens.base import PodiumScreen
 from podium.tui.application import PodiumApp
-from podium.tui.widgets.chart import Chart
-from podium.tui.widgets.chart_draw import ChartData, Plotted
+from podium.tui.widgets.charts.chart import Chart
+from podium.tui.widgets.charts.chart_draw import ChartData, Plotted
 from podium.tui.widgets.log_view import LogView
 from textual.containers import Grid
 home, log = map(Path, sys.argv[1:])

@@ -14,8 +14,8 @@ from ..core.domain.text import format as fmt
 from ..tui.context import Context
 from ..tui.pool import SLOW
 from ..tui.queries import Query
-from ..tui.widgets.chart import Chart
-from ..tui.widgets.chart_draw import ChartData, Plotted
+from ..tui.widgets.charts.chart import Chart
+from ..tui.widgets.charts.chart_draw import ChartData, Plotted
 from ..tui.widgets.pane import Cell
 from ..tui.widgets.table import Column, Table
 from .base import PodiumScreen

@@ -15,8 +15,8 @@ from ..core.domain.text import format as fmt
 from ..core.domain.watching import LiveView, Series
 from ..tui.context import Context
 from ..tui.queries import Query
-from ..tui.widgets.chart import Chart
-from ..tui.widgets.chart_draw import ChartData, Mark, Plotted, Threshold
+from ..tui.widgets.charts.chart import Chart
+from ..tui.widgets.charts.chart_draw import ChartData, Mark, Plotted, Threshold
 from .base import PodiumScreen
 
 WINDOWS = (60, 300, 900, 3600, 6 * 3600, 24 * 3600, 7 * 86_400, 30 * 86_400)

@@ -11,15 +11,19 @@ import signal
 import subprocess
 import termios
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis.internal.conjecture import junkdrawer
 from podium.core.identity.processes import alive, started_at
 
-from tests.runner import hooks, scale, turns
+from tests.runner import hooks, long, scale, turns
 from tests.runner.conftest import Pytest
 from tests.runner.scale import scaled
 from tests.support import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def outcome(process: subprocess.Popen[str]) -> dict[str, int]:
@@ -214,6 +218,38 @@ def test_of_tests_that_take_turns_a_few_are_drawn_and_a_seed_repeats_them(
         assert sorted(told) == ["test_long", "test_long", "test_other", "test_short", "test_story"]
     assert draws[0] == draws[1] != draws[2]
     assert len(drawn("all", 1)) == 12
+
+
+def test_of_the_long_tests_some_have_room_and_one_of_each_file_always_has() -> None:
+    names = [f"tests/{file}.py::test_{number}[a b]" for file in "ab" for number in range(10)]
+    items: list[Any] = [SimpleNamespace(nodeid=name) for name in [*names, "tests/a.py::test_short"]]
+    seconds = dict.fromkeys(names, 4.0)
+
+    def taken(seed: int, room: float) -> list[str]:
+        left = turns.draw_long(items, str(seed), room, seconds)
+        return [item.nodeid for item in items if item.nodeid not in left]
+
+    assert len(taken(1, 1000)) == 21 and len(taken(1, 40)) == 10 + 1
+    few = taken(1, 0)
+    assert [name.partition("::")[0] for name in few] == ["tests/a.py", "tests/b.py", "tests/a.py"]
+    assert taken(1, 40) == taken(1, 40) != taken(2, 40)
+    assert {name for seed in range(60) for name in taken(seed, 24)} == {item.nodeid for item in items}, "all have turns"
+
+
+def test_the_long_tests_are_those_that_pytest_has_measured() -> None:
+    table = ["3.20s call     tests/a.py::test_x[a b]\n", "1.00s setup    tests/a.py::test_x[a b]\n", "9 passed in 3s\n"]
+    assert long.read([*table, "0.50s call     tests/b.py::test_y\n"]) == {
+        "tests/a.py::test_x[a b]": 4.2,
+        "tests/b.py::test_y": 0.5,
+    }
+    text = long.written({"tests/a.py::test_x[a b]": 4.2, "tests/b.py::test_y": 0.5})
+    assert text == f"{long.HEAD}4.2 tests/a.py::test_x[a b]\n"
+    for name in turns.measured():
+        file, _, rest = name.partition("::")
+        function = rest.partition("[")[0].rpartition("::")[2]
+        assert f"def {function}(" in (ROOT / file).read_text(encoding="utf-8"), (
+            f"long.txt names what is not there: {name}"
+        )
 
 
 def test_every_process_draws_the_same_tests(run_pytest: Pytest, monkeypatch: pytest.MonkeyPatch) -> None:

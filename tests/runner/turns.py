@@ -5,6 +5,10 @@
 `PODIUM_TEST_SEED=…` repeats a draw, `PODIUM_TEST_TURNS=all` takes all of them, as `make soak` does, and so does a run in
 which somebody names a file or a test (`pytest tests/chaos/test_engine.py`).
 
+`PODIUM_TEST_LONG=1500` leaves room for so many seconds of the tests that took several when they were measured (`long.txt`, see
+`python -m tests.runner.long`): at least one of each file, the others by lot. `.ci/run` does, so that a landing does not take
+an hour; `make test` runs them all.
+
 `PODIUM_TEST_EXAMPLES=25` takes 25 percent of the examples of each test that draws its own: `.ci/pythons` does, which repeats
 with other interpreters what one has run whole.
 """
@@ -15,13 +19,17 @@ import os
 import random
 import secrets
 from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 MARKER = "in_turn"
 SEED = "PODIUM_TEST_SEED"
 WHICH = "PODIUM_TEST_TURNS"
+ROOM = "PODIUM_TEST_LONG"
 EXAMPLES = "PODIUM_TEST_EXAMPLES"
+MEASURED = Path(__file__).with_name("long.txt")
 
 
 def settle(config: pytest.Config) -> None:
@@ -60,11 +68,41 @@ def left_out(members: list[pytest.Item], count: int, dice: random.Random) -> lis
     return dice.sample(ordered, max(0, len(ordered) - count))
 
 
+def measured() -> dict[str, float]:
+    """Returns how many seconds each of the long tests took, by its id."""
+    lines = (line.split(" ", 1) for line in MEASURED.read_text(encoding="utf-8").splitlines() if line[:1].isdigit())
+    return {name: float(seconds) for seconds, name in lines}
+
+
+def draw_long(items: list[pytest.Item], seed: str, room: float, long: Mapping[str, float]) -> set[str]:
+    """Returns the ids of the long tests for which there is no room: at least one of each file has some."""
+    dice = random.Random(f"{seed} long")
+    files: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(item.nodeid for item in items if item.nodeid in long):
+        files[name.partition("::")[0]].append(name)
+    for names in files.values():
+        dice.shuffle(names)
+    first = [names.pop() for names in files.values()]
+    rest = [name for names in files.values() for name in names]
+    dice.shuffle(rest)
+    room -= sum(long[name] for name in first)
+    left: set[str] = set()
+    for name in rest:
+        room -= long[name]
+        if room < 0:
+            left.add(name)
+    return left
+
+
 def choose(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves the tests whose turn it is."""
     if os.environ.get(WHICH) == "all":
         return
     taken, left = draw(items, os.environ[SEED])
+    if room := os.environ.get(ROOM):
+        too_many = draw_long(taken, os.environ[SEED], float(room), measured())
+        left += [item for item in taken if item.nodeid in too_many]
+        taken = [item for item in taken if item.nodeid not in too_many]
     items[:] = taken
     config.hook.pytest_deselected(items=left)
     remember(config, len(left))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podium.tui.glyphs import Glyphs
-from podium.tui.widgets.chart_draw import (
+from podium.tui.widgets.charts.chart_draw import (
     ChartData,
     Mark,
     Plotted,

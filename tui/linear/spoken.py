@@ -8,8 +8,8 @@ from typing import Any
 
 from ...core.domain.text import one_line
 from ..glyphs import Glyphs
-from ..widgets.chart import Chart
-from ..widgets.chart_draw import Plotted
+from ..widgets.charts.chart import Chart
+from ..widgets.charts.chart_draw import Plotted
 from ..widgets.log_view import LogView
 from ..widgets.pane import Pane, text_of
 from ..widgets.table import Table

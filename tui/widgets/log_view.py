@@ -22,7 +22,7 @@ from ...core.domain.text import clean
 from ...core.domain.text import format as fmt
 from ...core.errors import PodiumError
 from ..pool import SLOW, Job
-from .log_draw import Look, names_width, shifted, wrapped
+from .log_draw import DrawnLines, DrawnRow, Look, names_width, shifted, wrapped
 from .log_merge import MergedLog, MergedReader
 from .log_reader import MARGIN, Filtering, Reader, Reading, Window, nearest
 from .log_text import readable
@@ -89,7 +89,8 @@ class LogView(Pane):
         self._counting = False
         self._hit: int | None = None
         self._hit_pending = False
-        self._rows: list[list[Segment]] | None = None
+        self._rows: list[DrawnRow] | None = None
+        self._drawn = DrawnLines()
         self._drawn_rows: list[int] = []
         self._pressed: int | None = None
         self._marks = Marks(self)
@@ -701,28 +702,52 @@ class LogView(Pane):
             return self.notice_line(y, width, height)
         if self._rows is None:
             self._rows = self._layout(width - 1, height)
-        bar = self._bar(y, height)
-        ground = self.palette["ground"]
-        if y < len(self._drawn_rows) and self._drawn_rows[y] in self.cursor.selected:
-            ground = ground + self.palette["cursor" if self._drawn_rows[y] == self.cursor.row else "blurred"]
-        line = (
-            Strip(self._rows[y]).apply_style(ground).adjust_cell_length(width - 1, ground)
-            if y < len(self._rows)
-            else self.blank(width - 1)
-        )
-        return Strip.join([line, self.strip([bar], 1)])
+        row = self._rows[y] if y < len(self._rows) else DrawnRow(self.blank(width - 1))
+        return row.with_bar(self._bar(y, height), lambda bar: self.strip([bar], 1))
 
     @property
     def _owners(self) -> tuple[str, ...]:
         source = self.source
         return tuple(name for name, _ in source.files) if isinstance(source, MergedLog) else ()
 
-    def _layout(self, width: int, height: int) -> list[list[Segment]]:
+    def _layout(self, width: int, height: int) -> list[DrawnRow]:
         """The drawn rows, from `top` down; when following, from the end up."""
         window = self._window
         if window is None:
             return []
-        look = Look(
+        look = self._look(window)
+        face = (
+            (look.styles, look.glyphs, look.times, look.numbered, look.pattern, look.names, look.owners),
+            (look.selecting, self.wrap, self._left, width),
+        )
+
+        def drawn(index: int) -> list[DrawnRow]:
+            line = window.row(index)
+            if line is None:  # on its way
+                return [self._row([Segment(look.glyphs["dot"], look.styles["faint"])], index, width)]
+
+            def draw() -> list[DrawnRow]:
+                found = look.line(line, index)
+                parts = wrapped(found, width) if self.wrap else [shifted(found, self._left)]
+                return [self._row(part, index, width) for part in parts]
+
+            if look.matched is not None:  # where it stands may become known later
+                return draw()
+            name = window.name(index) if look.names else ""
+            marked = (index == look.cursor, index in look.selected)
+            found = (line.number == look.hit, line.number in window.around)
+            return self._drawn.rows(face, (line, name, marked, found), draw)
+
+        # From the end up, so that the very last line is seen however long those before it are.
+        rows, self._drawn_rows = (
+            laid_up(self._hidden, window.total, height, drawn)
+            if self.follow
+            else laid_down(self._hidden, self._top, window.total, height, drawn)
+        )
+        return rows
+
+    def _look(self, window: Window) -> Look:
+        return Look(
             self.palette,
             self.glyphs,
             self.times,
@@ -738,20 +763,11 @@ class LogView(Pane):
             self.cursor.selected,
         )
 
-        def drawn(index: int) -> list[list[Segment]]:
-            line = window.row(index)
-            if line is None:
-                return [[Segment(self.glyphs["dot"], self.palette["faint"])]]  # on its way
-            found = look.line(line, index)
-            return wrapped(found, width) if self.wrap else [shifted(found, self._left)]
-
-        # From the end up, so that the very last line is seen however long those before it are.
-        rows, self._drawn_rows = (
-            laid_up(self._hidden, window.total, height, drawn)
-            if self.follow
-            else laid_down(self._hidden, self._top, window.total, height, drawn)
-        )
-        return rows
+    def _row(self, segments: list[Segment], index: int, width: int) -> DrawnRow:
+        ground = self.palette["ground"]
+        if index in self.cursor.selected:
+            ground = ground + self.palette["cursor" if index == self.cursor.row else "blurred"]
+        return DrawnRow(Strip(segments).apply_style(ground).adjust_cell_length(width, ground))
 
 
 def _reader(source: Path | MergedLog | None, generation: int) -> Reading | None:

@@ -303,8 +303,13 @@ class Driver(Protocol):
         without an engine."""
         ...
 
+    def cut_off(self, replica: Replica) -> bool:
+        """Tells whether a replica runs that was disconnected from the environment's network."""
+        ...
+
     def connect(self, replica: Replica) -> None:
-        """Reconnects a running replica to the environment's network, from which it was disconnected."""
+        """Reconnects a running replica to the environment's network, from which it was disconnected; at its address if
+        that is still free."""
         ...
 
     def after_rollout(self) -> None:

@@ -253,6 +253,9 @@ class ProcessDriver(OneHost):
     def owned_names(self) -> OwnedNames:
         return OwnedNames()
 
+    def cut_off(self, replica: Replica) -> bool:
+        return False
+
     def connect(self, replica: Replica) -> None:
         """Does nothing: processes share this machine's network."""
 

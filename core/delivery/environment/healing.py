@@ -101,6 +101,8 @@ def _heal_replica(runtime: EnvironmentRuntime, row: Replica, *, hung: bool) -> l
     if runtime.driver.displaced(row):
         runtime.proxy.fell(row.slot)  # a machine that is only frozen takes requests, and answers none
     if runtime.driver.alive(row):
+        if runtime.driver.cut_off(row):
+            return _connect(runtime, row)
         found = runtime.driver.current_address(row)
         if found != row.address:
             runtime.journal.replicas.put(replace(row, address=found))
@@ -116,6 +118,15 @@ def _heal_replica(runtime: EnvironmentRuntime, row: Replica, *, hung: bool) -> l
     if not noted(row) and row.state is ReplicaState.STARTING and _lived(row) < START_GRACE:
         return []
     return _restart(runtime, row) if _lived(row) >= _pause(row) else []
+
+
+def _connect(runtime: EnvironmentRuntime, row: Replica) -> list[str]:
+    """Also one without traffic: another replica might get its address, and a rollback would find that there."""
+    runtime.driver.connect(row)
+    found = runtime.driver.current_address(row)
+    if found != row.address:
+        runtime.journal.replicas.put(replace(row, address=found))
+    return [f"{runtime.name}: {row.id} was cut off from its network; connected it again"]
 
 
 def _elsewhere(runtime: EnvironmentRuntime, row: Replica) -> list[str] | None:

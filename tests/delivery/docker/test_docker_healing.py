@@ -204,6 +204,54 @@ def test_a_replica_off_its_network_is_connected_again(watched: Docked) -> None:
     assert network in watched.engine.inspect(first.container)["NetworkSettings"]["Networks"]
 
 
+def healed(docked: Docked, line: str) -> bool:
+    """What containers there are is asked once a second."""
+    docked.said += healing.heal(docked.runtime)
+    return line in docked.said
+
+
+@pytest.mark.parametrize("rows", ["serving", "kept warm"])
+def test_nobody_gets_the_address_of_a_replica_that_is_cut_off_and_the_agent_connects_it(
+    docked: Docked, rows: str
+) -> None:
+    for version in (1, 2):
+        docked.version(version)
+    docked.deploy(1)
+    first = docked.runtime.replicas(1)[0]
+    network = docked.engine.inspect(first.container)["HostConfig"]["NetworkMode"]
+    docked.engine.api.disconnect_container_from_network(first.container, network)
+    if rows == "kept warm":
+        docked.deploy(2)
+        assert first.address not in {row.address for row in docked.runtime.replicas(2)}
+    wait_until(lambda: healed(docked, f"staging: {first.id} was cut off from its network; connected it again"))
+    assert docked.runtime.driver.current_address(first) == first.address
+    assert status(docked).differences == ()
+    if rows == "kept warm":
+        docked.rollback(1)
+        with Load(docked.port) as load:
+            wait_until(lambda: load.total > 40)
+        assert all("1" in answer for answer in load.answers) and load.failures == []
+
+
+def test_a_replica_whose_address_somebody_has_gets_another_one(docked: Docked, shell_image: str) -> None:
+    docked.version(1)
+    docked.deploy(1)
+    first = docked.runtime.replicas(1)[0]
+    network = docked.engine.inspect(first.container)["HostConfig"]["NetworkMode"]
+    docked.engine.api.disconnect_container_from_network(first.container, network)
+    api = docked.engine.api
+    stranger = api.create_container(shell_image, ["sleep", "600"], networking_config=None)["Id"]
+    try:
+        api.start(stranger)
+        api.connect_container_to_network(stranger, network, ipv4_address=first.address)
+        wait_until(lambda: healed(docked, f"staging: {first.id} was cut off from its network; connected it again"))
+        row = docked.runtime.replicas(1)[0]
+        assert row.address != first.address and docked.runtime.driver.current_address(row) == row.address
+        wait_until(lambda: all(stat.up for stat in docked.runtime.proxy.stats() if stat.kind == "server"))
+    finally:
+        api.remove_container(stranger, force=True)
+
+
 def test_without_an_agent_a_status_looks_for_itself_and_a_change_under_way_is_left_alone(docked: Docked) -> None:
     docked.version(1)
     docked.deploy(1)

@@ -188,7 +188,7 @@ class DockerDriver(OneHost):
         self._ensure_signed(spec, image.reference)
         recipe = self._recipe(spec, image.reference)
         for last in (False, False, True):
-            container = self.place.create(recipe, address=self.place.free_address())
+            container = self.place.create(recipe, address=self.place.free_address(self._addresses(beside=spec.id)))
             self._ensure_signed(spec, container, made=True)
             try:
                 return self._started(container, image.image_id)
@@ -308,11 +308,19 @@ class DockerDriver(OneHost):
         helpers = {called.of("relay"): labels.RELAY_ROLE, **dict.fromkeys(proxies.values(), labels.PROXY_ROLE)}
         return OwnedNames(called.of(), proxies, helpers)
 
+    def cut_off(self, replica: Replica) -> bool:
+        found = self.place.seen(replica.container) if replica.container else None
+        return found is not None and found.running and not found.address
+
     def connect(self, replica: Replica) -> None:
-        engine = self.place.engine
-        with engine.doing(f"connecting {replica.id} to its network"):
-            engine.api.connect_container_to_network(replica.container, self.place.network)
-        self.place.listing.forget()
+        """As in Driver."""
+        self.place.connect(replica.container, replica.address, self._addresses(beside=replica.id))
+
+    def _addresses(self, *, beside: str) -> set[str]:
+        """Returns the addresses of the environment's other replicas by the journal: one that was cut off from the
+        network has none by the engine, while the proxy still has it there."""
+        rows = self.setting.journal.replicas.of(self.setting.environment.name)
+        return {row.inside for row in rows if row.id != beside}
 
     def after_rollout(self) -> None:
         """Does nothing: what is not kept was removed with its replica."""

@@ -289,10 +289,15 @@ class HostsDriver:
         found = self.fleet.each(self.fleet.present, lambda host: host.driver.stop_lost(marker))
         return sum(number for _, number in found)
 
+    def cut_off(self, replica: Replica) -> bool:
+        host = self._there(replica)
+        return host is not None and bool(_quietly(host, lambda driver: driver.cut_off(replica)))
+
     def connect(self, replica: Replica) -> None:
         host = self._there(replica)
+        inside = replace(replica, address=replica.inside)
         if host is not None:
-            host.ask(lambda driver: driver.connect(replica))
+            host.ask(lambda driver: driver.connect(inside))
 
     def owned_names(self) -> OwnedNames:
         """Returns the names on every host, which are the same."""

@@ -211,6 +211,9 @@ class SwarmDriver(DockerDriver):
             self.swarm.end(each)
         return len(lost)
 
+    def cut_off(self, replica: Replica) -> bool:
+        return False
+
     def connect(self, replica: Replica) -> None:
         """Does nothing: no task is without its network."""
 

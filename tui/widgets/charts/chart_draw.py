@@ -9,10 +9,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import field
 
-from ...core.domain.frozen import Frozen
-from ..glyphs import Glyphs
-from .pane import Span, cells_of
-from .text_pane import Line
+from ....core.domain.frozen import Frozen
+from ...glyphs import Glyphs
+from ..pane import Span, cells_of
+from ..text_pane import Line
 
 Point = tuple[float, float]
 # The quarter blocks by which quarters they fill: 1 upper left, 2 upper right, 4 lower left, 8 lower right.

@@ -7,9 +7,10 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
+from ..pane import Pane
+from ..text_pane import Line
 from .chart_draw import ChartData, Frame, chart_lines, frame_of, value_at
-from .pane import Pane
-from .text_pane import Line
+from .turns import turns_of
 
 _NOTHING, _NO_ROOM = "nothing was measured", "there is no value to draw here, or no room"
 _MOST_COPIED = 2_000  # points that `y` copies
@@ -42,10 +43,14 @@ class Chart(Pane):
         """How often the chart was drawn anew."""
 
     def set_data(self, data: ChartData) -> None:
-        if data != self.data:
-            self.data = data
-            self.notice = ()
+        if data == self.data:
+            return
+        first, self.data, self.notice = not self.data.curves, data, ()
+        if first or not self.is_attached:
             self._redraw()
+        else:
+            self._lines = None
+            turns_of(self.screen).refresh(self)
 
     def set_cursor(self, x: float | None) -> None:
         if x != self.cursor:

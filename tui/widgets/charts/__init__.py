@@ -1,0 +1,1 @@
+"""Charts: the pane, how one is drawn, and when."""
