@@ -18,13 +18,16 @@ from types import TracebackType
 from typing import Self
 
 from ..domain.frozen import Frozen
-from ..errors import Refused
+from ..errors import PodiumError, Refused
 from ..identity.machine import Machine, ProcessLocation, here
 from ..identity.processes import alive, started_at
 from .audit import Audit
 from .sqlite.database import Database, Row
 from .sqlite.rows import names_damage
 
+# Tokens of locks that this process gave back while the journal could not be written: the rows are still there, and the
+# process that they name lives on.
+_left: set[str] = set()
 _COLUMNS = "name, who, why, pid, pid_started, host, at, token, machine, boot, namespace, guarded"
 
 
@@ -183,8 +186,15 @@ class Locks:
             self.give_back(held)
 
     def give_back(self, holder: LockHolder) -> None:
-        self._database.run("DELETE FROM locks WHERE name = ? AND token = ?", (holder.name, holder.token))
-        self._drop_guard(holder)
+        """Gives back a lock. Where the journal cannot be written that is an error, and whoever asks next in this
+        process does it."""
+        if holder.pid == os.getpid() and holder.machine.seen_from(here()) is ProcessLocation.HERE:
+            _left.add(holder.token)
+        try:
+            self._database.run("DELETE FROM locks WHERE name = ? AND token = ?", (holder.name, holder.token))
+            _left.discard(holder.token)
+        finally:
+            self._drop_guard(holder)
 
     def break_open(self, name: str, who: str, why: str) -> None:
         """Takes the lock from its holder: for a holder on a machine that is gone. Kept in the audit."""
@@ -198,12 +208,18 @@ class Locks:
         if self._database.borrowed is not None:
             return None  # whoever holds it holds the original's
         row = self._database.one(f"SELECT {_COLUMNS} FROM locks WHERE name = ?", (name,))  # noqa: S608 - constant columns
-        return self._holder(row) if row else None
+        found = self._holder(row) if row else None
+        if found is None or found.token not in _left:
+            return found
+        with suppress(PodiumError):  # it still cannot be written
+            self.give_back(found)
+        return None
 
     def all(self) -> list[LockHolder]:
         if self._database.borrowed is not None:
             return []
-        return [self._holder(row) for row in self._database.all(f"SELECT {_COLUMNS} FROM locks ORDER BY name")]  # noqa: S608 - constant columns
+        rows = self._database.all(f"SELECT {_COLUMNS} FROM locks ORDER BY name")  # noqa: S608 - constant columns
+        return [found for found in map(self._holder, rows) if found.token not in _left]
 
     def _holder(self, row: Row) -> LockHolder:
         holder, guarded = _holder(row)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from podium.core.errors import Refused
+from podium.core.errors import JournalError, Refused
 from podium.core.identity.machine import here
 from podium.core.journal import Journal
 
@@ -157,3 +157,29 @@ def test_an_agent_of_a_renamed_host_gives_its_place_up_with_its_process(start: S
         status = journal.agent.status()
         assert not status.alive and status.local and "gone" in status.message
         journal.agent.claim(os.getpid(), 2.5, "anna")
+
+
+def test_a_lock_that_was_given_back_while_the_disk_failed_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that the row names lives on: an agent would have locked its environments for good."""
+    path = tmp_path / "journal.db"
+    with Journal.open(path) as journal, Journal.open(path) as other:
+        database = journal._database
+        run = database.run
+
+        def failing(sql: str, *values: object) -> object:
+            if sql.startswith("DELETE FROM locks"):
+                raise JournalError("the journal cannot be written (disk error)")
+            return run(sql, *values)  # pyright: ignore[reportArgumentType]
+
+        with pytest.raises(JournalError, match="disk error"), journal.locks.take("production", "podium", "recovery"):
+            monkeypatch.setattr(database, "run", failing)
+        assert other._database.one("SELECT count(*) FROM locks") == (1,)
+        assert journal.locks.holder("production") is None, "and it cannot be written still"
+        assert journal.locks.all() == []
+        monkeypatch.undo()
+        assert other.locks.holder("production") is None, "another thread of this process finds it"
+        assert other._database.one("SELECT count(*) FROM locks") == (0,)
+        with journal.locks.take("production", "anna", "promote 7"):
+            assert other.locks.holder("production") is not None
