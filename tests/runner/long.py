@@ -16,7 +16,8 @@ from .turns import MEASURED, measured
 
 LEAST = 3.0  # seconds from which a test is a long one
 HEAD = """\
-# The tests that took at least three seconds, with their set-up, on two cores with three processes: seconds and id.
+# The tests that took at least three seconds, with their set-up, on two cores with three processes beside other work:
+# seconds and id. How they compare is what counts.
 # Written by `python -m tests.runner.long`; `PODIUM_TEST_LONG` leaves room for some of them (turns.py).
 """
 _LINE = re.compile(r"^ *([0-9.]+)s (setup|call|teardown) +(tests/\S+\.py::.*)$")
