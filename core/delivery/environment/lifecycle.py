@@ -186,6 +186,8 @@ class Lifecycle:
                         f"{replica.id} ended while it was starting.{self.failure_report(replica)}",
                         hint=self.log_hint(replica),
                     )
+                elif runtime.driver.cut_off(replica):
+                    runtime.driver.connect(replica)  # nobody heals beside an operation
                 elif (found := runtime.driver.current_address(replica)) != replica.address:
                     waiting[replica.id] = replace(replica, address=found)  # its node was lost meanwhile
                     runtime.journal.replicas.put(waiting[replica.id])

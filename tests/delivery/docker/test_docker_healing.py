@@ -10,7 +10,9 @@ import psutil
 import pytest
 from podium.core.containers import Engine
 from podium.core.containers.engine import labels as names
+from podium.core.delivery.drivers import StartedReplica
 from podium.core.delivery.drivers.docker.create import EngineNames
+from podium.core.delivery.drivers.docker.driver import DockerDriver
 from podium.core.delivery.environment import healing
 from podium.core.delivery.repair import plan as repair
 from podium.core.delivery.rollout import phases
@@ -231,6 +233,24 @@ def test_nobody_gets_the_address_of_a_replica_that_is_cut_off_and_the_agent_conn
         with Load(docked.port) as load:
             wait_until(lambda: load.total > 40)
         assert all("1" in answer for answer in load.answers) and load.failures == []
+
+
+def test_one_that_is_cut_off_while_it_starts_is_connected(docked: Docked, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = DockerDriver._started
+    cut: list[str] = []
+
+    def then_cut(driver: DockerDriver, container: str, image: str) -> StartedReplica:
+        made = started(driver, container, image)
+        if not cut:
+            cut.append(container)
+            network = docked.engine.inspect(container)["HostConfig"]["NetworkMode"]
+            docked.engine.api.disconnect_container_from_network(container, network)
+        return made
+
+    monkeypatch.setattr(DockerDriver, "_started", then_cut)
+    docked.version(1)
+    docked.deploy(1)
+    assert cut and {row.state for row in docked.runtime.replicas(1)} == {ReplicaState.READY}
 
 
 def test_a_replica_whose_address_somebody_has_gets_another_one(docked: Docked, shell_image: str) -> None:
