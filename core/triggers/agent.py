@@ -119,10 +119,12 @@ def _watch(home: Path, narrate: Say, listen: str, metrics: str) -> Path | None:
         _end_on_signals(stop, home)
         if listen:
             closing.enter_context(_receiver(settings, listen, narrate))
-        narrate(f"watching {project.name} ({home})")
         from .metrics import Metrics
         from .polling import Polling
+        from .pushes import Pushes
 
+        # Everything is imported by now: what has said that it watches does not end because no descriptor is left.
+        narrate(f"watching {project.name} ({home})")
         polling = Polling(narrate)
         shown = Metrics(settings.project, metrics)
         jobs = (
@@ -132,7 +134,7 @@ def _watch(home: Path, narrate: Say, listen: str, metrics: str) -> Path | None:
         )
         threads = [_thread(job, settings, stop, narrate) for job in jobs]
         try:
-            _follow_pushes(settings, journal, bell, stop, place, narrate, polling)
+            _follow_pushes(Pushes(journal, narrate), settings, journal, bell, stop, place, narrate, polling)
         finally:
             stop.set()
             for thread in threads:
@@ -211,6 +213,7 @@ class Place:
 
 
 def _follow_pushes(
+    pushes: Pushes,
     settings: WatchedConfiguration,
     journal: Journal,
     bell: Doorbell,
@@ -222,9 +225,6 @@ def _follow_pushes(
     """Starts runs for pushes, in the main thread: it sleeps on the doorbell, so that a git hook starts a run
     immediately. Raises Refused when another agent has replaced this one, because two would start every run twice and
     heal the same replicas. Returns also when the project was moved."""
-    from .pushes import Pushes
-
-    pushes = Pushes(journal, say)
     trouble, rung = "", False
     noted: str | None = None
     while not stop.is_set() and not place.left():
