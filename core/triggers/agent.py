@@ -109,6 +109,18 @@ def _watch(home: Path, narrate: Say, listen: str, metrics: str) -> Path | None:
         from .metrics import may_show
 
         may_show(metrics, project.metrics.token)
+    # Everything is imported before this is the agent: an agent does not end because no descriptor is left.
+    from .metrics import Metrics
+    from .polling import Polling
+    from .pushes import Pushes
+
+    polling = Polling(narrate)
+    shown = Metrics(settings.project, metrics)
+    jobs = (
+        *_jobs(settings, narrate),
+        Job("metrics", 2.0, shown, shown.close),
+        Job("fetching", 0.0, polling, polling.close),
+    )
     project.state.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as closing:
         place = closing.enter_context(Place(project.state))
@@ -119,19 +131,7 @@ def _watch(home: Path, narrate: Say, listen: str, metrics: str) -> Path | None:
         _end_on_signals(stop, home)
         if listen:
             closing.enter_context(_receiver(settings, listen, narrate))
-        from .metrics import Metrics
-        from .polling import Polling
-        from .pushes import Pushes
-
-        # Everything is imported by now: what has said that it watches does not end because no descriptor is left.
         narrate(f"watching {project.name} ({home})")
-        polling = Polling(narrate)
-        shown = Metrics(settings.project, metrics)
-        jobs = (
-            *_jobs(settings, narrate),
-            Job("metrics", 2.0, shown, shown.close),
-            Job("fetching", 0.0, polling, polling.close),
-        )
         threads = [_thread(job, settings, stop, narrate) for job in jobs]
         try:
             _follow_pushes(Pushes(journal, narrate), settings, journal, bell, stop, place, narrate, polling)
