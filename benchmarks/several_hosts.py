@@ -120,7 +120,7 @@ def _loss(report: Report, home: Path, found: list, replace: float, rounds: int) 
     from tests.servers import images
     from tests.servers.mlflow import MlflowServer
 
-    home.mkdir(parents=True)
+    home.mkdir()
     for node in found:  # as a registry would have brought it there
         with open_engine(parse(f"unix://{node.socket}")) as engine:
             images.ensure(engine.api, images.HAPROXY)

@@ -41,6 +41,7 @@ from .store import Store
 from .terminal import clipboard_sequence, over_ssh, plain_glyphs
 from .themes.theme import Themes, theme_name
 from .typing.keyed_app import KeyedApp
+from .widgets.charts.turns import Turns
 from .widgets.footer import Footer
 
 _INTERVAL, _INTERVAL_SSH = 0.25, 0.5
@@ -117,6 +118,7 @@ class PodiumApp(KeyedApp):
         self.history = History()
         self.tables = Tables()
         self.themes = Themes(themes)
+        self.turns = Turns(self)
         for each in self.themes.textual():
             self.register_theme(each)
         self.theme = theme_name(theme)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .store import Store
     from .themes.theme import Themes
     from .typing.typed_ahead import TypedAhead
+    from .widgets.charts.turns import Turns
 
 
 class CockpitScreen(Protocol):
@@ -70,6 +71,8 @@ class CockpitApp(Protocol):
     history: History
     tables: Tables
     themes: Themes
+    turns: Turns
+    """When charts are painted again."""
 
     @property
     def cockpit(self) -> Cockpit: ...

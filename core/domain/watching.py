@@ -44,10 +44,6 @@ class Series(Frozen):
     values: tuple[float | None, ...]
 
     @property
-    def last(self) -> float | None:
-        return self.values[-1] if self.values else None
-
-    @property
     def latest(self) -> float | None:
         """Returns the newest value of the last three points, None where nothing was measured in them."""
         return next((value for value in reversed(self.values[-3:]) if value is not None), None)

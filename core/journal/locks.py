@@ -77,8 +77,8 @@ class LockHolder(Frozen):
 
 
 class _Left:
-    """The locks that this process gave back while the journal could not be written, by their tokens: the rows are still
-    there, and the process that they name lives on. For any thread."""
+    """The locks that this process could not give back, by their tokens: the rows are still there, and the process that
+    they name lives on. For any thread."""
 
     def __init__(self) -> None:
         self._tokens: set[str] = set()
@@ -86,11 +86,8 @@ class _Left:
     def __contains__(self, token: str) -> bool:
         return token in self._tokens
 
-    def begin(self, token: str) -> None:
+    def add(self, token: str) -> None:
         self._tokens.add(token)
-
-    def done(self, token: str) -> None:
-        self._tokens.discard(token)
 
 
 _left = _Left()
@@ -205,11 +202,12 @@ class Locks:
     def give_back(self, holder: LockHolder) -> None:
         """Gives back a lock. Where the journal cannot be written that is an error, and whoever asks next in this
         process does it."""
-        if holder.pid == os.getpid() and holder.machine.seen_from(here()) is ProcessLocation.HERE:
-            _left.begin(holder.token)
         try:
             self._database.run("DELETE FROM locks WHERE name = ? AND token = ?", (holder.name, holder.token))
-            _left.done(holder.token)
+        except PodiumError:
+            if holder.pid == os.getpid() and holder.machine.seen_from(here()) is ProcessLocation.HERE:
+                _left.add(holder.token)
+            raise
         finally:
             self._drop_guard(holder)
 

@@ -3,7 +3,7 @@
 A thread takes the connections that come meanwhile from the same listening socket. It answers /ping and /health itself.
 All others wait a moment for the event loop, which takes them over when it is free again; if it is not, they are
 answered with 503, and a proxy sends their requests on to another replica. Connections that were there before and have
-no request under way are closed, which has the proxy do the same with what comes by them.
+no request under way are closed, so that a proxy does the same with what came over them.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Standby(threading.Thread):
         app: App,
         listening: socket.socket,
         adopt: Callable[[list[socket.socket]], None],
-        idle: Callable[[], Iterable[int]] = tuple,
+        idle: Callable[[], Iterable[int]],
     ) -> None:
         super().__init__(name="standby", daemon=True)
         self._app = app
@@ -136,10 +136,14 @@ class Standby(threading.Thread):
         if not head or head.startswith(_HEALTH):
             self._answer(number, self._app.health())
         elif whole(head):
-            age, patience = under_way(_field(head, SENT), self._app.options.timeout)
-            # Nobody gets an answer after the time-out.
-            hold = min(max(_HOLD_SECONDS, LONGER * age), self._app.options.timeout - age)
-            held.due = held.since + (hold if patience is None else MOMENT if held.queued else patience)
+            held.due = held.since + self._hold(under_way(_field(head, SENT), self._app.options.timeout), held.queued)
+
+    def _hold(self, told: tuple[float, float | None], queued: bool) -> float:
+        """Returns for how many seconds a request may wait for the event loop, by what the proxy says of it."""
+        age, patience = told
+        if patience is None:  # no other can take it, and nobody gets an answer after the time-out
+            return min(max(_HOLD_SECONDS, LONGER * age), self._app.options.timeout - age)
+        return MOMENT if queued else patience
 
     def _send_on(self) -> None:
         """Answers those that have waited for long enough, or are too many."""

@@ -52,7 +52,7 @@ def test_many_connections_at_once_cost_few_rounds_and_one_look_each(monkeypatch:
         try:
             for client, request in zip(clients, asked, strict=True):
                 client.sendall(request)
-            standby = Standby(cast("Any", app), listening, adopt)
+            standby = Standby(cast("Any", app), listening, adopt, tuple)
             standby.start()
             answers = [client.recv(100) for client in clients[::2]]
             standby.join()
@@ -78,7 +78,7 @@ def test_a_request_that_comes_in_pieces_is_waited_for_and_handed_over_as_it_is()
         app = SimpleNamespace(predictor=SimpleNamespace(blocked=lambda: next(rounds, 0.0)), health=None)
         with socket.create_connection(listening.getsockname(), timeout=scaled(20)) as client:
             client.sendall(b"POST ")
-            standby = Standby(cast("Any", app), listening, adopt)
+            standby = Standby(cast("Any", app), listening, adopt, tuple)
             standby.start()
             standby.join()
             with adopted[0] as connection:
@@ -105,7 +105,7 @@ def test_only_what_another_replica_can_take_is_let_go_and_the_sooner_the_younger
         app = SimpleNamespace(
             predictor=SimpleNamespace(blocked=lambda: 0.0 if over.is_set() else 1.0), health=None, options=OPTIONS
         )
-        standby = Standby(cast("Any", app), listening, adopted.put)
+        standby = Standby(cast("Any", app), listening, adopted.put, tuple)
         standby.start()
         with ExitStack() as opened:
 

@@ -24,7 +24,7 @@ _MAX_NAME_WIDTH = 14
 _ROLES = ("run", "wait", "ok", "warn", "accent")
 
 Drawn = tuple[list[Segment], list[Segment]]
-_MOST_KEPT = 1_000  # lines
+_MOST_KEPT = 300  # lines: some screens of them
 
 
 class DrawnRow:

@@ -10,7 +10,6 @@ from textual.strip import Strip
 from ..pane import Pane
 from ..text_pane import Line
 from .chart_draw import ChartData, Frame, chart_lines, frame_of, value_at
-from .turns import turns_of
 
 _NOTHING, _NO_ROOM = "nothing was measured", "there is no value to draw here, or no room"
 _MOST_COPIED = 2_000  # points that `y` copies
@@ -50,7 +49,7 @@ class Chart(Pane):
             self._redraw()
         else:
             self._lines = None
-            turns_of(self.screen).refresh(self)
+            self.podium.turns.refresh(self)
 
     def set_cursor(self, x: float | None) -> None:
         if x != self.cursor:

@@ -4,9 +4,9 @@ they are missing."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import cached_property
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_address
 from typing import Any, TypeVar
 
 from docker import errors as docker_errors
@@ -211,19 +211,16 @@ class EngineObjects:
             return str(engine.api.create_network(name, driver="bridge", check_duplicate=True, labels=labels)["Id"])
 
     def connect(self, container: str, address: str, others: Collection[str]) -> None:
-        """Connects a container to the environment's network, at its address if nobody has it; `others` are addresses
-        that somebody has for whom the engine does not know it."""
-        engine, network = self.engine, self.network
-        with engine.doing("connecting a container to its network"):
-            if address in others or address in self._taken(engine.api.inspect_network(network)):
-                address = self.free_address(others)
-            engine.api.connect_container_to_network(container, network, ipv4_address=address or None)
+        """Connects a container to the environment's network, at its former address if that is free."""
+        chosen = self.free_address(others, first=address)
+        with self.engine.doing("connecting a container to its network"):
+            self.engine.api.connect_container_to_network(container, self.network, ipv4_address=chosen or None)
         self.listing.forget()
 
-    def free_address(self, others: Collection[str] = ()) -> str:
-        """Returns an address of the network that no container has, running or not, and that is none of `others`; empty
-        if the engine has to choose. It stays the container's through every restart: the proxy must not find another
-        version at an old address."""
+    def free_address(self, others: Collection[str] = (), *, first: str = "") -> str:
+        """Returns an address of the network that no container has, running or not, and that is none of `others` (which
+        somebody has without the engine knowing it): `first` if that is one; empty if the engine has to choose. It stays
+        the container's through every restart: the proxy must not find another version at an old address."""
         engine = self.engine
         with engine.doing("choosing an address"):
             network = engine.api.inspect_network(self.network)
@@ -233,16 +230,14 @@ class EngineObjects:
             # address.
             if subnet is None or len(configured) != 1:
                 return ""
-            taken = {*others, *self._taken(network)}
+            attached: dict[str, dict[str, Any]] = network.get("Containers") or {}
+            taken = {*others, *(str(one.get("IPv4Address", "")).partition("/")[0] for one in attached.values())}
         self.listing.forget()
         taken |= {one.wanted or one.address for one in self.patiently(self.listing.all).values()}
+        if first and first not in taken and ip_address(first) in subnet:
+            return first
         hosts = itertools.islice(subnet.hosts(), 1, 60_000)  # the first is the gateway
         return next((str(each) for each in hosts if str(each) not in taken), "")
-
-    @staticmethod
-    def _taken(network: Mapping[str, Any]) -> set[str]:
-        attached: dict[str, dict[str, Any]] = network.get("Containers") or {}
-        return {str(one.get("IPv4Address", "")).partition("/")[0] for one in attached.values()}
 
     def networks(self) -> list[str]:
         """Returns the ids of the environment's networks."""
