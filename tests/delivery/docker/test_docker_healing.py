@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from docker.types import IPAMConfig, IPAMPool
 from podium.core.containers import Engine
 from podium.core.containers.engine import labels as names
 from podium.core.delivery.drivers import StartedReplica
@@ -270,6 +271,31 @@ def test_a_replica_whose_address_somebody_has_gets_another_one(docked: Docked, s
         wait_until(lambda: all(stat.up for stat in docked.runtime.proxy.stats() if stat.kind == "server"))
     finally:
         api.remove_container(stranger, force=True)
+
+
+def test_a_network_that_somebody_removed_is_made_again_whatever_its_range(docked: Docked) -> None:
+    """Its addresses are others then, and none of the old ones may be asked for."""
+    docked.version(1)
+    docked.deploy(1)
+    api, rows = docked.engine.api, docked.runtime.replicas(1)
+    network = docked.engine.inspect(rows[0].container)["HostConfig"]["NetworkMode"]
+    for each in list(api.inspect_network(network)["Containers"]):
+        api.disconnect_container_from_network(each, network, force=True)
+    subnet = api.inspect_network(network)["IPAM"]["Config"][0]["Subnet"]
+    api.remove_network(network)
+    stranger = api.create_network("podium-test-stranger", ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]))["Id"]
+    try:
+        for row in rows:
+            wait_until(
+                lambda row=row: healed(docked, f"staging: {row.id} was cut off from its network; connected it again")
+            )
+        wait_until(lambda: not healing.heal(docked.runtime) and status(docked).differences == (), 30)
+        wait_until(lambda: all(stat.up for stat in docked.runtime.proxy.stats() if stat.kind == "server"))
+        with Load(docked.port) as load:
+            wait_until(lambda: load.total > 40)
+        assert load.failures == []
+    finally:
+        api.remove_network(stranger)
 
 
 def test_without_an_agent_a_status_looks_for_itself_and_a_change_under_way_is_left_alone(docked: Docked) -> None:
