@@ -17,49 +17,13 @@ from ..glyphs import Glyphs
 from ..themes.theme import Palette
 from .log_reader import Window
 from .log_text import highlight, readable
-from .pane import Span, fit
+from .pane import fit
 
 _MAX_CHARACTERS = 8_000  # characters drawn of one line; the rest is still found and copied
 _MAX_NAME_WIDTH = 14
 _ROLES = ("run", "wait", "ok", "warn", "accent")
 
 Drawn = tuple[list[Segment], list[Segment]]
-_MOST_KEPT = 300  # lines: some screens of them
-
-
-class DrawnRow:
-    """A row as it is put on screen, but for the scroll bar's cell."""
-
-    def __init__(self, strip: Strip) -> None:
-        self._strip = strip
-        self._whole: dict[Span, Strip] = {}
-
-    def with_bar(self, bar: Span, draw: Callable[[Span], Strip]) -> Strip:
-        found = self._whole.get(bar)
-        if found is None:
-            found = self._whole[bar] = Strip.join([self._strip, draw(bar)])
-        return found
-
-
-class DrawnLines:
-    """The rows of the lines drawn last, while all lines have the same `face`: a key or a new line mostly changes where
-    they stand."""
-
-    def __init__(self) -> None:
-        self._face: object = None
-        self._rows: dict[object, list[DrawnRow]] = {}
-
-    def rows(self, face: object, line: object, draw: Callable[[], list[DrawnRow]]) -> list[DrawnRow]:
-        """Returns the rows of a line; `line` is all that its own look depends on."""
-        if face != self._face:
-            self._face = face
-            self._rows.clear()
-        found = self._rows.get(line)
-        if found is None:
-            if len(self._rows) >= _MOST_KEPT:
-                self._rows.clear()
-            found = self._rows[line] = draw()
-        return found
 
 
 class Look(Frozen):

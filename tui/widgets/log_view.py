@@ -6,13 +6,11 @@ it grew its end is read.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from rich.segment import Segment
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
@@ -22,15 +20,17 @@ from ...core.domain.text import clean
 from ...core.domain.text import format as fmt
 from ...core.errors import PodiumError
 from ..pool import SLOW, Job
-from .log_draw import DrawnLines, DrawnRow, Look, names_width, shifted, wrapped
+from .log_draw import Look, names_width
 from .log_merge import MergedLog, MergedReader
 from .log_reader import MARGIN, Filtering, Reader, Reading, Window, nearest
 from .log_text import readable
 from .logs.cursor import MOST_COPIED, LogCursor
-from .logs.folding import back, forth, laid_down, laid_up
+from .logs.drawing import Drawing, DrawnRow, Page
+from .logs.folding import back, forth
 from .logs.marks import Marks
 from .logs.match import CONTEXTS, LEVELS, Hits, Match, Wanted
 from .logs.moments import HINT, moment_of
+from .logs.searching import Search
 from .pane import Pane, Span, scrollbar
 
 
@@ -81,16 +81,10 @@ class LogView(Pane):
         self.follow = True
         self.wrap = False
         self.times = False
-        self._pattern = ""
-        self.regex = False
+        self._search = Search()
         self.cursor = LogCursor()
-        self._hits: Hits | None = None
-        self._hits_of = 0
-        self._counting = False
-        self._hit: int | None = None
-        self._hit_pending = False
         self._rows: list[DrawnRow] | None = None
-        self._drawn = DrawnLines()
+        self._drawing = Drawing()
         self._drawn_rows: list[int] = []
         self._pressed: int | None = None
         self._marks = Marks(self)
@@ -127,9 +121,7 @@ class LogView(Pane):
         self._window = None
         self._loaded = self._partial = False
         self._top = self._left = 0
-        self._hit = None
-        self._hits = None
-        self._pattern = ""
+        self._search.drop()
         self.cursor.clear()
         self.follow = True
         # Until somebody has looked, nobody knows whether there is a line.
@@ -327,58 +319,51 @@ class LogView(Pane):
     @property
     def match(self) -> Match:
         """What is searched for."""
-        return Match(self._pattern, self.regex)
+        return self._search.match
+
+    @property
+    def _hit(self) -> int | None:
+        """The number of the line that a search stands on."""
+        return self._search.hit
 
     def toggle_regex(self) -> bool:
         """Takes what is looked for as a regular expression, or as it stands."""
-        self.regex = not self.regex
-        if self._pattern:
-            self.search(self._pattern)
+        search = self._search
+        search.regex = not search.regex
+        if search.pattern:
+            self.search(search.pattern)
         if self._filter is not None and self._filter.text:
-            self._choose(self._filter.wanted.with_text(self._filter.text, regex=self.regex))
+            self._choose(self._filter.wanted.with_text(self._filter.text, regex=search.regex))
         self.redraw()
-        return self.regex
+        return search.regex
 
     def search(self, text: str) -> None:
-        self._pattern = text
-        self._hit = None
-        self._hits = None
-        problem = self.match.problem
+        problem = self._search.begin(text)
         if problem:
-            self._pattern = ""
             self.podium.say(problem, "warn")
         self.redraw()
-        text = self._pattern
-        if text:
+        if self._search.pattern:
             self._count()
             window = self._window
             at = window.row(self._top) if window is not None else None
-            self._search(at.number if at is not None else self._top, backwards=False)
+            self._look_for_hit(at.number if at is not None else self._top, backwards=False)
 
     def search_step(self, direction: int) -> None:
-        if not self._pattern:
+        search = self._search
+        if not search.pattern:
             self.podium.say("search first, with /")
             return
-        here = self._hit if self._hit is not None else self._top
-        if self._filter is None and self._hits_of != self._total:
+        here = search.hit if search.hit is not None else self._top
+        if self._filter is None and not search.is_counted(self._total):
             self._count()
-        known = self._known_hit(here, direction)
+        known = search.after(here, direction) if self._filter is None else None
         if known is None:
-            self._search(here + direction, backwards=direction < 0)
+            self._look_for_hit(here + direction, backwards=direction < 0)
         else:
             self._go_to_hit(known)
 
-    def _known_hit(self, here: int, direction: int) -> int | None:
-        """Returns the hit after one, or before it, where all of them are counted; None where they have to be looked
-        for."""
-        hits = self._hits
-        if hits is None or not hits.numbers or hits.more or self._counting or self._filter is not None:
-            return None
-        after = bisect_right(hits.numbers, here) % len(hits.numbers)
-        return hits.numbers[after if direction > 0 else bisect_left(hits.numbers, here) - 1]
-
-    def _search(self, start: int, *, backwards: bool) -> None:
-        reader, text, generation, match = self._reader, self._pattern, self._generation, self.match
+    def _look_for_hit(self, start: int, *, backwards: bool) -> None:
+        reader, text, generation, match = self._reader, self._search.pattern, self._generation, self.match
         if reader is None:
             return
         self.podium.pool.cancel("log-search")
@@ -398,8 +383,7 @@ class LogView(Pane):
         if reader is None:
             return
         self.podium.pool.cancel("log-hits")
-        self._hits_of = self._total
-        self._counting = True
+        self._search.begin_to_count(self._total)
 
         def done(hits: Hits | None, error: BaseException | None) -> None:
             if error is None and hits is not None:
@@ -410,15 +394,14 @@ class LogView(Pane):
     def on_log_view_counted(self, message: Counted) -> None:
         message.stop()
         if message.generation == self._generation and message.match == self.match:
-            self._hits = message.hits
-            self._counting = False
+            self._search.count(message.hits)
             if self._hit is not None:
                 self._go_to_hit(self._hit)
             self.redraw()
 
     def on_log_view_found(self, message: Found) -> None:
         message.stop()
-        if message.generation != self._generation or message.text != self._pattern:
+        if message.generation != self._generation or message.text != self._search.pattern:
             return
         if message.number is None:
             self.podium.say(message.problem or f"no line has {message.text!r}", "warn")
@@ -426,19 +409,15 @@ class LogView(Pane):
         self._go_to_hit(message.number)
 
     def _go_to_hit(self, number: int) -> None:
-        """Shows a hit; for a state of a bar that another hit has written over, that one."""
-        numbers = self._hits.numbers if self._hits is not None and self._filter is None else ()
-        place = bisect_left(numbers, number)
-        self._hit = numbers[place] if place < len(numbers) else number
-        self._hit_pending = True
+        self._search.go_to(number, whole=self._filter is None)
         self._jump()
 
     def _jump(self) -> None:
         """Bring the hit onto the screen, with the lines around it."""
-        if self._hit is None or not self._hit_pending or self._window is None:
+        row = self._row_of_hit()
+        if row is None or not self._search.pending:
             return
-        self._hit_pending = False
-        row = nearest(self._window.lines, self._hit) if self._filter is not None else self._hit
+        self._search.pending = False
         if self.follow or not self._top <= row < self._top + self._height - 1:
             self._scroll(self._row_from(row, -(self._height // 3)))
         self.follow = False
@@ -454,7 +433,7 @@ class LogView(Pane):
 
     def set_filter(self, text: str) -> None:
         if text != self.filter_text:
-            self._choose(self.wanted.with_text(text, regex=self.regex))
+            self._choose(self.wanted.with_text(text, regex=self._search.regex))
 
     def cycle_level(self) -> str:
         """Shows only warnings and errors, only errors, or all; says which."""
@@ -530,12 +509,10 @@ class LogView(Pane):
         if self.cursor.clear():
             self.redraw()
             return True
-        had = bool(self._pattern or self._filter)
+        had = bool(self._search.pattern or self._filter)
         for key in ("log-search", "log-hits"):
             self.podium.pool.cancel(key)
-        self._pattern = ""
-        self._hit = None
-        self._hits = None
+        self._search.drop()
         if self._filter is not None:
             self._choose(Wanted())
         self.redraw()
@@ -655,7 +632,7 @@ class LogView(Pane):
     def _retitle(self) -> None:
         state = [
             f"filter: {self._filter.wanted.words}" if self._filter is not None else "",
-            self._said_of_search(),
+            self._search.said,
             "wrapped" if self.wrap else "",
             f"{len(self.cursor.selected):,} selected" if self.cursor.anchor is not None else "",
         ]
@@ -666,19 +643,6 @@ class LogView(Pane):
             state.append("following" if self.follow else self._said_of_place())
         self.title(self._label, "  ".join(part for part in state if part))
 
-    def _said_of_search(self) -> str:
-        """Returns what is searched for, and which of how many hits this is."""
-        if not self._pattern:
-            return ""
-        words = f"search: /{self._pattern}/" if self.regex else f"search: {self._pattern}"
-        hits = self._hits
-        if hits is None:
-            return words
-        many = f"{len(hits.numbers):,}{' or more' if hits.more else ''}"
-        place = bisect_left(hits.numbers, self._hit) if self._hit is not None else -1
-        here = 0 <= place < len(hits.numbers) and hits.numbers[place] == self._hit
-        return f"{words}  hit {place + 1:,} of {many}" if here else f"{words}  {many} hits"
-
     def _said_of_place(self) -> str:
         """Returns where the top is, and how far the end is away."""
         below = self._total - 1 - self._row_from(self._top, self._height - 1)
@@ -688,11 +652,9 @@ class LogView(Pane):
     def _bar(self, y: int, height: int) -> Span:
         """Returns the scroll bar's cell, with marks where hits are."""
         span = scrollbar(self.glyphs, y, height, self._top, self._total)
-        hits = self._hits.numbers if self._hits is not None and self._filter is None else ()
-        if hits and self._total > height:
+        if self._filter is None and self._total > height:
             low, high = y * self._total // height, (y + 1) * self._total // height
-            at = bisect_left(hits, low)
-            if at < len(hits) and hits[at] < high:
+            if self._search.is_between(low, high):
                 return (self.glyphs["mark"] if span[0] == " " else span[0], "warn")
         return span
 
@@ -711,63 +673,27 @@ class LogView(Pane):
         return tuple(name for name, _ in source.files) if isinstance(source, MergedLog) else ()
 
     def _layout(self, width: int, height: int) -> list[DrawnRow]:
-        """The drawn rows, from `top` down; when following, from the end up."""
-        window = self._window
+        window, search = self._window, self._search
         if window is None:
             return []
-        look = self._look(window)
-        face = (
-            (look.styles, look.glyphs, look.times, look.numbered, look.pattern, look.names, look.owners),
-            (look.selecting, self.wrap, self._left, width),
-        )
-
-        def drawn(index: int) -> list[DrawnRow]:
-            line = window.row(index)
-            if line is None:  # on its way
-                return [self._row([Segment(look.glyphs["dot"], look.styles["faint"])], index, width)]
-
-            def draw() -> list[DrawnRow]:
-                found = look.line(line, index)
-                parts = wrapped(found, width) if self.wrap else [shifted(found, self._left)]
-                return [self._row(part, index, width) for part in parts]
-
-            if look.matched is not None:  # where it stands may become known later
-                return draw()
-            name = window.name(index) if look.names else ""
-            marked = (index == look.cursor, index in look.selected)
-            found = (line.number == look.hit, line.number in window.around)
-            return self._drawn.rows(face, (line, name, marked, found), draw)
-
-        # From the end up, so that the very last line is seen however long those before it are.
-        rows, self._drawn_rows = (
-            laid_up(self._hidden, window.total, height, drawn)
-            if self.follow
-            else laid_down(self._hidden, self._top, window.total, height, drawn)
-        )
-        return rows
-
-    def _look(self, window: Window) -> Look:
-        return Look(
+        look = Look(
             self.palette,
             self.glyphs,
             self.times,
             self._filter is not None,
-            self._pattern,
-            self._hit,
+            search.pattern,
+            search.hit,
             window,
             names_width(window),
             self._owners,
-            self._marks.spans if self.regex and self._pattern else None,
+            self._marks.spans if search.regex and search.pattern else None,
             self.cursor.on,
             -1 if self.cursor.row is None else self.cursor.row,
             self.cursor.selected,
         )
-
-    def _row(self, segments: list[Segment], index: int, width: int) -> DrawnRow:
-        ground = self.palette["ground"]
-        if index in self.cursor.selected:
-            ground = ground + self.palette["cursor" if index == self.cursor.row else "blurred"]
-        return DrawnRow(Strip(segments).apply_style(ground).adjust_cell_length(width, ground))
+        page = Page(self._hidden, None if self.follow else self._top, self._left, self.wrap, width, height)
+        rows, self._drawn_rows = self._drawing.rows(look, page)
+        return rows
 
 
 def _reader(source: Path | MergedLog | None, generation: int) -> Reading | None:
