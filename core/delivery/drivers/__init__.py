@@ -4,7 +4,7 @@ points of `podium.drivers` (`core/plugins.py` finds them all)."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
@@ -91,6 +91,14 @@ class ReplicaSpec(Frozen):
     """Variables that are added to the replica's environment."""
     images: frozenset[str] | None = None
     """SHA-256 of the images that it may be started from, in hexadecimal; None where any image will do."""
+    taken: frozenset[str] = frozenset()
+    """Addresses that it may not get, without their host: those of `addresses_beside`."""
+
+
+def addresses_beside(replica: str, rows: Iterable[Replica]) -> frozenset[str]:
+    """Returns the addresses that an environment's other replicas have by their rows, without their hosts. One that was
+    cut off from its network has none by the engine, while the proxy still has it there."""
+    return frozenset(row.inside for row in rows if row.id != replica)
 
 
 class StartedReplica(Frozen):

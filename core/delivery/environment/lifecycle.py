@@ -150,6 +150,7 @@ class Lifecycle:
             mlflow_run=known.mlflow_run,
             run_id=known.run_id,
             env=keeping.variables(runtime.project, runtime.environment),
+            taken=drivers.addresses_beside(row.id, runtime.replicas()),
         )
 
     def healthy(self, replica: Replica, *, timeout: float = PING_TIMEOUT) -> bool:

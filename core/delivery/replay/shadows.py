@@ -88,6 +88,7 @@ class Shadows:
             mlflow_run=known.mlflow_run,
             run_id=known.run_id,
             shadow=True,
+            taken=drivers.addresses_beside(row.id, runtime.replicas()),
         )
         runtime.log(row).unlink(missing_ok=True)
         row = runtime.driver.start(spec).written_to(row)

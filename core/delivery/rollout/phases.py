@@ -17,7 +17,6 @@ from ...domain.delivery import How, ReplicaState
 from ...domain.rollout import SEQUENCE
 from ...errors import Interrupted, PodiumError
 from ..environment import settings
-from ..environment.healing import heal
 from ..environment.history import EnvironmentHistory
 from ..environment.traffic import UP_TIMEOUT
 from . import analysis, verify
@@ -74,7 +73,7 @@ def wait_healthy(rollout: Rollout) -> None:
     runtime, new = rollout.runtime, rollout.state.new_replicas
     began = time.monotonic()
     if new:
-        runtime.lifecycle.wait_healthy(new, tick=lambda: heal(runtime, skip=new))
+        runtime.lifecycle.wait_healthy(new, tick=lambda: rollout.heal(skip=new))
         rollout.update(start_seconds=round(time.monotonic() - began, 3))
     if new or not runtime.proxy.fits(runtime.traffic.layout()):
         runtime.traffic.sync()
@@ -116,7 +115,7 @@ def _wait_up(rollout: Rollout, slots: Collection[str]) -> None:
 
     def tick() -> None:
         if apart:
-            heal(runtime)
+            rollout.heal()
 
     seconds = runtime.environment.health_timeout if apart else UP_TIMEOUT
     hurry = rollout.deployment.how is How.ROLLBACK

@@ -6,7 +6,7 @@ anything half done. The version that served before is never stopped before the n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from ...domain.rollout import (
 )
 from ...telemetry.windows import Reading
 from ..environment import history
+from ..environment.healing import heal
 from ..environment.runtime import EnvironmentRuntime
 from . import phases
 from .abort import abort
@@ -97,6 +98,12 @@ class Rollout:
         """Tells whether aliases move."""
         carries = history.carries(self.runtime.project, self.runtime.name)
         return self.deployment.how.moves_aliases and bool(carries)
+
+    def heal(self, *, skip: Collection[str] = ()) -> None:
+        """Heals the environment, which the agent leaves alone meanwhile, and says what was done. `skip` are ids of
+        replicas that the caller waits for itself."""
+        for line in heal(self.runtime, skip=skip):
+            self.runtime.say(line)
 
     # What the phases note
 

@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...domain.delivery import Replica
-from ..environment.healing import heal
 from .canary import Canary
 from .strategies import FULL_SHARE, Stage
 
 if TYPE_CHECKING:
-    from ..environment.runtime import EnvironmentRuntime
     from .rollout import Rollout
 
 # Between two stages that nobody watches (rolling): the proxy takes the weights, and requests in flight spread.
@@ -33,7 +31,7 @@ def shift_traffic(rollout: Rollout, stages: Sequence[Stage], new: Sequence[Repli
         rollout.save()
 
     runtime = rollout.runtime
-    canary = Canary(runtime, rollout.deployment, new, old, keep=keep, keep_stage=keep_stage, tick=lambda: heal(runtime))
+    canary = Canary(runtime, rollout.deployment, new, old, keep=keep, keep_stage=keep_stage, tick=rollout.heal)
     all_now = False
     for index, stage in enumerate(stages):
         if stage.share == FULL_SHARE:
@@ -49,7 +47,7 @@ def shift_traffic(rollout: Rollout, stages: Sequence[Stage], new: Sequence[Repli
             if stage.hold:
                 all_now = not canary.hold(stage, index)
             else:
-                _pause(runtime, STAGE_PAUSE)
+                _pause(rollout, STAGE_PAUSE)
 
 
 def _surplus(rollout: Rollout, wanted: Sequence[Replica]) -> dict[str, int]:
@@ -58,11 +56,11 @@ def _surplus(rollout: Rollout, wanted: Sequence[Replica]) -> dict[str, int]:
     return {row.id: 0 for row in rollout.runtime.replicas(rollout.version) if row.id not in ids}
 
 
-def _pause(runtime: EnvironmentRuntime, seconds: float) -> None:
+def _pause(rollout: Rollout, seconds: float) -> None:
     """Waits, and heals meanwhile."""
     deadline = time.monotonic() + seconds
     while True:
-        heal(runtime)
+        rollout.heal()
         left = deadline - time.monotonic()
         if left <= 0:
             return

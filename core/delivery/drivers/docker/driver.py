@@ -21,7 +21,7 @@ from ...host.paths import INSTANCES, private
 from ...proxy.placement import ProcessProxyHost, ProxyHost
 from ...proxy.proxy import Instance, Proxy
 from ...proxy.transport import DirectTransport, Transport
-from .. import DriverContext, OneHost, OwnedNames, ReplicaSpec, StartedReplica
+from .. import DriverContext, OneHost, OwnedNames, ReplicaSpec, StartedReplica, addresses_beside
 from . import create
 from .captures import bring
 from .create import PORT, SPEC
@@ -188,7 +188,7 @@ class DockerDriver(OneHost):
         self._ensure_signed(spec, image.reference)
         recipe = self._recipe(spec, image.reference)
         for last in (False, False, True):
-            container = self.place.create(recipe, address=self.place.free_address(self._addresses(beside=spec.id)))
+            container = self.place.create(recipe, address=self.place.free_address(spec.taken))
             self._ensure_signed(spec, container, made=True)
             try:
                 return self._started(container, image.image_id)
@@ -314,13 +314,8 @@ class DockerDriver(OneHost):
 
     def connect(self, replica: Replica) -> None:
         """As in Driver."""
-        self.place.connect(replica.container, replica.address, self._addresses(beside=replica.id))
-
-    def _addresses(self, *, beside: str) -> set[str]:
-        """Returns the addresses of the environment's other replicas by the journal: one that was cut off from the
-        network has none by the engine, while the proxy still has it there."""
         rows = self.setting.journal.replicas.of(self.setting.environment.name)
-        return {row.inside for row in rows if row.id != beside}
+        self.place.connect(replica.container, replica.address, addresses_beside(replica.id, rows))
 
     def after_rollout(self) -> None:
         """Does nothing: what is not kept was removed with its replica."""

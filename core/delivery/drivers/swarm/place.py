@@ -235,15 +235,21 @@ class SwarmObjects(EngineObjects):
         return done
 
     def _clear_here(self) -> list[str]:
-        """Removes what is on the manager. The network goes when the last of its tasks is forgotten."""
+        """Removes what is on the manager. The network goes when the last of its tasks is forgotten, and the manager
+        lists it for a moment longer: the next rollout would take it for its own."""
         deadline = time.monotonic() + _NETWORK_SECONDS
         while True:
             try:
-                return super().clear()
+                done = super().clear()
+                break
             except PodiumError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(_POLL_INTERVAL)
+        with self.engine.doing("waiting until the network is gone"):
+            while self.networks() and time.monotonic() < deadline:
+                time.sleep(_POLL_INTERVAL)
+        return done
 
 
 def _lives(task: Task, view: SwarmView) -> bool:
