@@ -129,6 +129,8 @@ class StepSpec(Frozen):
     """How long the step waits for an approval, and how long one counts, in seconds."""
     approval_reason: str = ""
     """Why a person has to approve it, where that is not podium.yaml's wish."""
+    guards: bool = False
+    """Nothing else of the run is carried out until it has succeeded, whatever the conditions of other steps say."""
     approvers: Approvers = field(default_factory=Approvers)
     executor: str = "process"
     cpus: float | None = None

@@ -77,6 +77,6 @@ def _after_approval(pipeline: Pipeline, reason: str) -> Pipeline:
     name = APPROVAL
     while name in pipeline.steps:
         name += "-approval"
-    first = StepSpec(name, run=":", cache=False, approval=True, approval_reason=reason)
+    first = StepSpec(name, run=":", cache=False, approval=True, approval_reason=reason, guards=True)
     rest = {key: step if step.needs else replace(step, needs=(name,)) for key, step in pipeline.steps.items()}
     return replace(pipeline, steps={name: first, **rest})

@@ -58,6 +58,7 @@ class StepNode:
 class RunGraph:
     def __init__(self, steps: Sequence[PlannedStep]) -> None:
         self.nodes = {step.name: StepNode(step) for step in steps}
+        self._guards = [node for node in self.nodes.values() if node.step.spec.guards]
         self._dependents = dependents(steps)
         self._ready = [(step.position, step.name) for step in steps if not step.needs]
         heapq.heapify(self._ready)
@@ -95,6 +96,9 @@ class RunGraph:
     def reason_to_skip(self, node: StepNode, run_values: Mapping[str, Scalar], params: Mapping[str, str]) -> str:
         """Returns why the step must not run; empty if it may. Raises UsageError if its condition names an unknown
         value."""
+        for guard in self._guards:
+            if guard is not node and guard.state is not StepState.SUCCEEDED:
+                return f"needs {guard.step.name}, which {_was(guard.state)}"
         condition = node.step.spec.when
         decides = bool(condition) and looks_at_outcome(condition)
         if not decides:
