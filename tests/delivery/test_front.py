@@ -283,10 +283,12 @@ def test_one_address_gets_so_many_connections(tmp_path: Path, monkeypatch: pytes
         world = opened(tmp_path, monkeypatch, limits=ClientLimits(connections=3))
         stack.callback(world.close)
         world.deploy(1)
-        assert world.ask("/ping").status_code == 200
+        kept = [stack.enter_context(world.client()) for _ in range(3)]
+        assert [client.get("/ping").status_code for client in kept] == [200] * 3
         held = [stack.enter_context(socket.create_connection(("127.0.0.1", world.port))) for _ in range(16)]
         answer = wait_until(lambda: refused if (refused := _quiet(world)) is not None else None, 20)
         assert answer.status_code == 429 and answer.headers["retry-after"] == "1"
+        assert [client.get("/ping").status_code for client in kept] == [200] * 3, "they were there before"
         for each in held:
             each.close()
         wait_until(lambda: (found := _quiet(world)) is not None and found.status_code == 200, 20)

@@ -146,7 +146,8 @@ def _tls(front: Front, instance: int) -> str:
 
 
 def _connections(front: Front) -> Iterator[str]:
-    """Yields the rules for connections: those over the limit are told so, and so many more are not even accepted."""
+    """Yields the rules for connections: those over the limit are told so, and so many more are not even accepted. Whether
+    one is over it is decided when it comes: those that were there before are not refused for it."""
     if front.connections is None:
         if front.ceiling is not None:
             yield f"stick-table type ipv6 {_TABLE} store conn_cur"
@@ -157,8 +158,9 @@ def _connections(front: Front) -> Iterator[str]:
     yield f"stick-table type ipv6 {_TABLE} store conn_cur"
     yield f"tcp-request connection track-sc0 {_ADDRESS}"
     yield f"tcp-request connection reject if {{ sc0_conn_cur gt {2 * front.connections + 8} }}"
+    yield f"tcp-request session set-var(sess.over) bool(true) if {{ sc0_conn_cur gt {front.connections} }}"
     refused = answer(429, "RESOURCE_EXHAUSTED", words, "Retry-After 1", "Connection close")
-    yield f"http-request {refused} if {{ sc0_conn_cur gt {front.connections} }}"
+    yield f"http-request {refused} if {{ var(sess.over) -m bool }}"
 
 
 def _proofs(front: Front, instance: int) -> Iterator[str]:
