@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from ...errors import PodiumError
 from .address import Address
 from .client import TIMEOUT, Engine, open_engine, through
-from .errors import EngineAway
+from .errors import EngineAway, explained
 
 if TYPE_CHECKING:
     from .ssh import Tunnel
@@ -61,7 +61,9 @@ class _SharedConnection:
             return open_engine(self.address, timeout=timeout)
         from .ssh import Tunnel
 
-        self.tunnel = self.tunnel or Tunnel(self.address)
+        if self.tunnel is None:
+            with explained(self.address, "opening ssh"):  # a directory of its own may not be had
+                self.tunnel = Tunnel(self.address)
         return through(self.tunnel, self.address, timeout=timeout)
 
     def close(self) -> None:

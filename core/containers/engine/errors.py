@@ -25,6 +25,11 @@ class EngineAway(Unreachable):
     moment later."""
 
 
+class NothingLeft(EngineAway):
+    """This machine or process lacks what a connection needs (descriptors, memory, room on its disk). That says nothing
+    of the engine, which nobody may take for lost."""
+
+
 @contextmanager
 def own_files(what: str) -> Generator[None]:
     """Turns failures at a file of this machine into RunFailed: inside `explained` an OSError would be taken for the
@@ -112,9 +117,13 @@ def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
     return RunFailed(f"{what}: the engine refused: {text}")
 
 
+# What this machine lacks, and not the engine's: that one says so in an answer.
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOMEM})
+
+
 def unreachable(error: BaseException, address: Address, what: str) -> PodiumError:
     """Returns the error for an engine that does not answer. Distinguishes a daemon that is not running, missing
-    permission, a time-out and an untrusted certificate."""
+    permission, a time-out, an untrusted certificate, and what this machine lacks itself."""
     # An SSLError is an OSError whose number is OpenSSL's own: 1 would read as «no permission».
     numbers = {
         cause.errno
@@ -122,6 +131,11 @@ def unreachable(error: BaseException, address: Address, what: str) -> PodiumErro
         if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno
     }
     text = clean(" ".join(str(error).split()))[:300]
+    if numbers & _OURS:
+        return NothingLeft(
+            f"{what}: this machine cannot open the connection to {address}: {text}",
+            hint="check its free disk space, and the limit of open files (ulimit -n)",
+        )
     if errno.EACCES in numbers or errno.EPERM in numbers:
         hint = "add yourself to the group `docker` and log in again, or name another engine in docker.host"
         return Refused(f"{what}: no permission on the socket of the Docker engine at {address}", hint=hint)

@@ -23,7 +23,7 @@ from ...closing import Closing
 from ...domain.text import clean
 from ...errors import MissingExtra, PodiumError, Refused
 from .address import Address
-from .errors import EngineAway
+from .errors import EngineAway, NothingLeft
 
 CONNECT_TIMEOUT = 15.0
 _KEEPALIVE = ("ServerAliveInterval=1", "ServerAliveCountMax=3")
@@ -74,10 +74,14 @@ class Tunnel(Closing):
             handed.put(process)
             process.wait()
 
-        threading.Thread(target=keep, name=f"ssh {address.host}", daemon=True).start()
+        hint = "check this machine's free processes and memory"
+        try:
+            threading.Thread(target=keep, name=f"ssh {address.host}", daemon=True).start()
+        except RuntimeError as error:
+            raise NothingLeft(f"ssh cannot be started: {error}", hint=hint) from error
         started = handed.get()
         if isinstance(started, OSError):
-            raise EngineAway(f"ssh cannot be started: {started}", hint="check the machine's free processes and memory")
+            raise NothingLeft(f"ssh cannot be started: {started}", hint=hint)
         return started
 
     def _command(self, program: str) -> list[str]:

@@ -159,6 +159,9 @@ class OneHost:
     def displaced(self, replica: Replica) -> bool:
         return False
 
+    def equip(self, rows: Sequence[Replica]) -> None:
+        return None
+
     def tend(self, rows: Sequence[Replica], layout: Callable[[], ProxyLayout]) -> list[str]:
         return []
 
@@ -215,6 +218,11 @@ class Driver(Protocol):
     def displaced(self, replica: Replica) -> bool:
         """Tells whether the replica was healthy, was lost with its machine, and is started again on another one by
         whoever runs it."""
+        ...
+
+    def equip(self, rows: Sequence[Replica]) -> None:
+        """Gives hosts that have nothing of the environment yet what their proxies need, and the versions that serve. It
+        may take minutes: whoever can do so does it before anybody is kept waiting."""
         ...
 
     def tend(self, rows: Sequence[Replica], layout: Callable[[], ProxyLayout]) -> list[str]:

@@ -35,6 +35,8 @@ def heal_environment(project: Project, journal: Journal, environment: Environmen
     if not journal.replicas.of(name) and not late.unwanted(journal, name) and not noted_absent(journal, name):
         return []
     runtime = EnvironmentRuntime(project, journal, environment)
+    if environment.hosts and stopped(journal, name) is None:
+        runtime.driver.equip(runtime.replicas())  # nobody who wants to roll back waits for an image on its way
     with healing(journal, runtime.directory, environment.name) as allowed:
         if not allowed:
             return []

@@ -146,8 +146,8 @@ def _tls(front: Front, instance: int) -> str:
 
 
 def _connections(front: Front) -> Iterator[str]:
-    """Yields the rules for connections: those over the limit are told so, and so many more are not even accepted. Whether
-    one is over it is decided when it comes: those that were there before are not refused for it."""
+    """Yields the rules for connections: those over the limit are told so, and so many more are not even accepted.
+    Whether one is over it is decided when it comes: those that were there before are not refused for it."""
     if front.connections is None:
         if front.ceiling is not None:
             yield f"stick-table type ipv6 {_TABLE} store conn_cur"

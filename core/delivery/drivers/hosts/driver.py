@@ -8,35 +8,38 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
 from ....containers import Labels
 from ....containers.engine import labels
-from ....containers.engine.errors import EngineAway
+from ....containers.engine.errors import EngineAway, NothingLeft
 from ....containers.engine.several import in_lines
 from ....containers.images import store
 from ....domain.delivery import Replica
 from ....domain.engines.places import joined, split
 from ....domain.project import Environment
-from ....errors import PodiumError, Unreachable, UsageError
+from ....errors import Interrupted, PodiumError, Unreachable
 from ...host.paths import private, safe
 from ...proxy.haproxy import ProxyLayout
 from ...proxy.mesh import Mesh
 from .. import ASKED, AbsentHost, DriverContext, OwnedNames, ReplicaSpec, StartedReplica
 from ..docker.create import PORT
 from ..docker.driver import DockerDriver
+from .addresses import addresses
 from .certificates import issued
 from .fleet import Fleet, Host
 from .proxy import HostsProxy
 from .relay import HostsTransport
 
 T = TypeVar("T")
+# How long it is not tried again to give a host an image that it could not have.
+_EQUIP_SECONDS = 60.0
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
@@ -83,11 +86,11 @@ class HostsDriver:
     def mesh(self) -> Mesh | None:
         environment = self.environment
         names = [*self.fleet.hosts]
-        addresses = {name: _resolved(name) for name in names}
+        found = {name: addresses.of(name) for name in names}
         authority, certificates = "", dict[str, str]()
         if not environment.trusted_network:
             authority, certificates = issued(self.setting.directory, names)
-        return Mesh(addresses, environment.between, PORT, self._lease, authority, certificates)
+        return Mesh(found, environment.between, PORT, self._lease, authority, certificates)
 
     def absent(self) -> Mapping[str, AbsentHost]:
         return self.fleet.absent
@@ -97,8 +100,7 @@ class HostsDriver:
         return False
 
     def tend(self, rows: Sequence[Replica], layout: Callable[[], ProxyLayout]) -> list[str]:
-        for host in self.fleet.present if rows else ():
-            self._equip(host, rows)
+        self.equip(rows)
         done = [line for host in self.fleet.answering() for line in self._put_right(host, rows, layout())]
         if self.fleet.present and rows:
             self.proxy.renew(layout())
@@ -108,14 +110,49 @@ class HostsDriver:
         if self.fleet.present:
             self.proxy.renew(layout)
 
+    def equip(self, rows: Sequence[Replica]) -> None:
+        """One that answers, and cannot have it, is left out as one that does not answer."""
+        for host in self.fleet.present if rows else ():
+            try:
+                self._equip(host, rows)
+            except (NothingLeft, Interrupted):
+                raise
+            except EngineAway as error:
+                host.state.lost(error.message)
+            except PodiumError as error:
+                host.state.lost(f"it cannot have the image: {error.message}")
+
     def _equip(self, host: Host, rows: Sequence[Replica]) -> None:
-        """Gives a host that has nothing of the environment yet what its proxies need, and the versions that serve."""
-        if host.state.equipped or (host.present and _quietly(host, _has_image)):
-            host.state.equipped = True
+        """Gives a host that has nothing of the environment yet what its proxies need, and the versions that serve.
+        After an error it is not tried again for a minute: it costs as much as the image is large."""
+        state = host.state
+        if state.equipped or _has_image(host.driver):
+            state.equipped = True
             return
-        for version in sorted({row.version for row in rows if row.weight}):
-            self._bring(version, [host])
-        host.state.equipped = host.present
+        if state.unequipped and time.monotonic() - state.unequipped_at < _EQUIP_SECONDS:
+            raise Unreachable(state.unequipped)
+        try:
+            for version in sorted({row.version for row in rows if row.weight}):
+                self._bring_to(host, version)
+        except (EngineAway, Interrupted):
+            raise
+        except PodiumError as error:
+            state.unequipped, state.unequipped_at = error.message, time.monotonic()
+            raise
+        state.equipped = True
+
+    def _bring_to(self, host: Host, version: int) -> None:
+        """Brings both images to a host that may count as away still."""
+        from ....serving.image.everywhere import require_everywhere, require_named
+
+        setting, driver = self.setting, host.driver
+        require_named(driver.place.engine, self.environment.proxy_image, setting.project, say=driver.setting.say)
+        there = {host.name: host.address}
+        failed = require_everywhere(
+            setting.project, setting.journal, version, there, model=setting.model, say=setting.say
+        )
+        for error in failed.values():
+            raise error
 
     def _put_right(self, host: Host, rows: Sequence[Replica], layout: ProxyLayout) -> list[str]:
         """Brings a host that answers again to what should be: it gets traffic, and gives it, only then."""
@@ -130,15 +167,19 @@ class HostsDriver:
                     place.remove(one.id)
                     done.append(f"{self.environment.name}: {one.name} on {host.name} was not needed any more; ended it")
             if rows:
+                self._equip(host, rows)
                 self.proxy.put_right(host, layout)
             else:
                 done += [f"{self.environment.name}: removed {line} on {host.name}" for line in place.clear()]
+        except (NothingLeft, Interrupted):
+            raise
         except EngineAway as error:
             host.state.lost(error.message)
             return done
         except PodiumError as error:
             # It answers and cannot be put right: it stays out until it can.
-            return [*done, f"{self.environment.name}: {host.name} cannot be put right: {error.message}"]
+            words = f"{self.environment.name}: {host.name} cannot be put right: {error.message}"
+            return [*done, words] if host.state.complains(words) else done
         host.state.settled()
         return [*done, f"{self.environment.name}: {host.name} answers again, and was put right"]
 
@@ -169,7 +210,7 @@ class HostsDriver:
             setting.project, setting.journal, version, there, model=setting.model, say=setting.say
         )
         for name, error in failed.items():
-            if not isinstance(error, EngineAway):
+            if not isinstance(error, EngineAway) or isinstance(error, NothingLeft):
                 raise error
             self.fleet.hosts[name].state.lost(error.message)
 
@@ -229,6 +270,8 @@ class HostsDriver:
         answer."""
         try:
             begun = host.ask(lambda driver: driver.start(replace(spec, address=split(spec.address)[1])))
+        except NothingLeft:
+            raise
         except EngineAway as error:
             self.setting.say(f"{error.message}; starting {spec.id} elsewhere")
             return None
@@ -304,11 +347,18 @@ class HostsDriver:
         return next(iter(self.fleet.hosts.values())).driver.owned_names()
 
     def after_rollout(self) -> None:
-        """Does nothing: what is not kept was removed with its replica."""
+        self._note_absent()
 
     def teardown(self) -> list[str]:
         found = self.fleet.each(self.fleet.present, lambda host: host.driver.place.clear())
+        self._note_absent()
         return [f"{line} on {host.name}" for host, lines in found for line in lines]
+
+    def _note_absent(self) -> None:
+        """Notes the hosts that were lost during a change: what should have ended there is ended by whoever puts them
+        right, which nobody would do if this process alone knew of it."""
+        for line in self.fleet.note():
+            self.setting.say(line)
 
     def captures(self) -> Path:
         """Brings the captured requests of every host that answers into one directory; files of one name are told apart
@@ -346,6 +396,8 @@ def _quietly(host: Host, work: Callable[[DockerDriver], T]) -> T | None:
     """Returns what `work` returns, None if the host does not answer: then that is noted."""
     try:
         return host.ask(work)
+    except NothingLeft:
+        raise
     except EngineAway:
         return None
 
@@ -354,21 +406,3 @@ def _has_image(driver: DockerDriver) -> bool:
     setting = driver.setting
     wanted = Labels(setting.project.name, setting.project.home, labels.IMAGE_ROLE).filters()
     return bool(store.find(driver.place.engine, wanted))
-
-
-@lru_cache(maxsize=256)
-def _resolved(name: str) -> str:
-    """Returns the IP address of a host, as this machine knows it. Raises UsageError if it has none that other hosts can
-    use."""
-    try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except OSError:
-        found = []
-    addresses = [str(each[4][0]) for each in found]
-    address = next((each for each in addresses if not each.startswith("127.") and each != "::1"), "")
-    if not address:
-        raise UsageError(
-            f"the other hosts cannot reach {name}: this machine knows no address of it",
-            hint="give it one: hosts: [{engine: ssh://…, address: 10.0.0.1}]",
-        )
-    return address

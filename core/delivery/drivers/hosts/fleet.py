@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Final, TypeVar
@@ -14,7 +15,7 @@ from typing import Final, TypeVar
 from ....containers.engine.address import Address, all_of
 from ....containers.engine.client import TIMEOUT
 from ....containers.engine.connections import LOOK_TIMEOUT, shared
-from ....containers.engine.errors import EngineAway
+from ....containers.engine.errors import EngineAway, NothingLeft
 from ....containers.engine.several import all_at_once
 from ....containers.observe.moments import moment
 from ....errors import PodiumError
@@ -31,6 +32,8 @@ _PATIENCE = 0.0
 _FIRST_LOOK = 2.0
 # How long a host answers again before a process that puts nothing right counts it as there.
 _ALONE_SECONDS = 5.0
+# How long nobody needs a host that was lost until it is asked no more: podium.yaml has it no longer.
+_FORGET_SECONDS = 600.0
 # How long it is believed what a host's clock says.
 _CLOCK_SECONDS = 30.0
 
@@ -44,6 +47,8 @@ class HostState:
         self._absent: AbsentHost | None = None
         self._answers = threading.Event()
         self._looked = threading.Event()
+        self._asking = False
+        self._needed = time.monotonic()
         self.answers_since = 0.0
         """When it answered again (monotonic)."""
         self.answered = 0.0
@@ -52,6 +57,11 @@ class HostState:
         """Whether it stands in the journal as away; whoever takes it out there has put it right."""
         self.equipped = False
         """Whether it is known to have an image of the project."""
+        self._complaint = ""
+        self.unequipped = ""
+        """Why it could not be given one the last time."""
+        self.unequipped_at = 0.0
+        """When that was (monotonic)."""
         self.renewed = 0.0
         """When its leases were renewed last (monotonic)."""
         self.clock: tuple[float, float] | None = None
@@ -76,39 +86,65 @@ class HostState:
     def lost(self, why: str, since: float | None = None) -> None:
         """Notes that it does not answer, and begins to ask it."""
         with self._lock:
+            if self._absent is None or self._answers.is_set():
+                self._absent = self._absent or AbsentHost(why, time.time() if since is None else since)
+                self._answers.clear()
+                self._looked.clear()
+            self._ask()
+
+    def needed(self) -> None:
+        """Notes that somebody has to do with it now: while it is lost, it is asked only as long as that is so."""
+        with self._lock:
+            self._needed = time.monotonic()
             if self._absent is not None and not self._answers.is_set():
-                return
-            self._absent = self._absent or AbsentHost(why, time.time() if since is None else since)
-            self._answers.clear()
-            self._looked.clear()
+                self._ask()
+
+    def _ask(self) -> None:
+        """Has a thread ask it, unless one does; the caller holds the lock."""
+        if self._asking:
+            return
+        with suppress(RuntimeError):  # no thread can be had: whoever needs it next tries again
             threading.Thread(target=self._probe, name=f"host {self._address}", daemon=True).start()
+            self._asking = True
 
     def settled(self) -> None:
         """Notes that it is as it should be."""
         with self._lock:
             self._absent = None
+            self._complaint = ""
             self.answered = time.time()
             self.noted = False
             self._answers.clear()
+
+    def complains(self, words: str) -> bool:
+        """Tells whether this was not said of it since it was last as it should be."""
+        before, self._complaint = self._complaint, words
+        return before != words
 
     def look(self, seconds: float) -> None:
         """Waits until it was asked once since it was lost."""
         self._looked.wait(seconds)
 
     def _probe(self) -> None:
-        while True:
+        while self._asked_on():
             try:
                 engine = shared(self._address, timeout=LOOK_TIMEOUT)
                 with engine.doing("asking the host"):
                     engine.api.ping()
-            except PodiumError:
+            except (PodiumError, OSError, RuntimeError):  # also what this machine lacks for the moment
                 self._looked.set()
                 time.sleep(_PROBE_INTERVAL)
             else:
-                self.answers_since = time.monotonic()
-                self._answers.set()
+                with self._lock:
+                    self.answers_since = time.monotonic()
+                    self._answers.set()
+                    self._asking = False
                 self._looked.set()
-                return
+
+    def _asked_on(self) -> bool:
+        with self._lock:
+            self._asking = self._asking and time.monotonic() - self._needed < _FORGET_SECONDS
+            return self._asking
 
 
 class HostStates:
@@ -120,7 +156,9 @@ class HostStates:
 
     def get(self, home: str, environment: str, address: Address) -> HostState:
         with self._lock:
-            return self._states.setdefault((home, environment, str(address)), HostState(address))
+            found = self._states.setdefault((home, environment, str(address)), HostState(address))
+        found.needed()
+        return found
 
 
 _states: Final = HostStates()
@@ -169,6 +207,8 @@ class Host:
         began = time.monotonic()
         try:
             return work(self.driver)
+        except NothingLeft:
+            raise
         except EngineAway as error:
             # It is silent since it was asked, not since nobody waited any longer: that may be a whole time-out later.
             self.state.lost(error.message, time.time() - min(time.monotonic() - began, TIMEOUT))
@@ -228,7 +268,7 @@ class Fleet:
         done = [(host, found) for host, (found, error) in zip(asked, outcomes, strict=True) if error is None]
         errors = [error for _, error in outcomes if error is not None]
         for error in errors:
-            if not isinstance(error, EngineAway):
+            if not isinstance(error, EngineAway) or isinstance(error, NothingLeft):
                 raise error
         if errors and not done:
             raise errors[0]

@@ -6,10 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import PurePath
 
-from ....containers import Labels
-from ....containers.engine import labels as names
 from ....containers.engine.errors import EngineAway
-from ....containers.images import store
 from ....domain.engines.places import split
 from ....errors import Unreachable
 from ..docker.place import EngineObjects
@@ -20,7 +17,7 @@ _WAKE_TIMEOUT = 20.0
 
 
 class HostRelay(RelayTransport):
-    """The relay of one host. It may be opened by any thread, so it asks the engine alone."""
+    """The relay of one host."""
 
     def __init__(self, place: EngineObjects) -> None:
         super().__init__(place)
@@ -41,13 +38,6 @@ class HostRelay(RelayTransport):
             if self._place.setting.environment.verified:
                 raise EngineAway(error.message, hint=error.hint) from error
             raise
-
-    def _known(self) -> list[str]:
-        """Returns the project's serving images on the host, the newest first."""
-        setting = self._place.setting
-        labels = Labels(setting.project.name, setting.project.home, names.IMAGE_ROLE)
-        found = store.find(self._place.engine, labels.filters())
-        return [str(one["Id"]) for one in sorted(found, key=lambda one: int(one.get("Created") or 0), reverse=True)]
 
 
 class HostsTransport:
