@@ -63,7 +63,7 @@ def test_accounts_and_groups(tmp_path: Path, who: str, person: Approver, may: bo
 
 
 def test_every_change_of_what_serves_asks_for_a_role() -> None:
-    assert {*(how.value for how in How), *(each.value for each in CanaryRequest), "stop"} == set(ROLE_OF)
+    assert {*(how.value for how in How), *(each.value for each in CanaryRequest), "stop", "restart"} == set(ROLE_OF)
 
 
 def test_nobody_gives_a_role_to_themselves(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...domain.access.roles import Role
 from ...domain.delivery import EnvironmentStatus, Replica, ReplicaState
 from ...domain.plans import Plan
 from ...domain.project import Project
@@ -15,7 +16,7 @@ from ...journal import Journal
 from ..environment.history import start_seconds
 from ..environment.lock import operation
 from ..environment.runtime import EnvironmentRuntime
-from ..rollout.change_steps import ENGINE_TIMEOUT
+from ..rollout.change_steps import ENGINE_TIMEOUT, ensure_allowed
 from ..rollout.restart import others_serve, restart_replica
 from ..status import status as environments
 from .apply import REPAIRED_KINDS, Repair
@@ -187,6 +188,7 @@ def repair(context: StepContext) -> Mapping[str, Any]:
     runtime = EnvironmentRuntime(context.project, context.journal, config, say=context.log, patience=ENGINE_TIMEOUT)
     restart = str(context.options.get(_RESTART) or "")
     if restart:
+        ensure_allowed(context, runtime, Role.STOP)
         return _restart(runtime, restart, who=context.run.who)
     return carry_out(
         runtime, who=context.run.who, why=context.run.why, remove=str(context.options.get(_REMOVE) or "").split()

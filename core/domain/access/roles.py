@@ -14,7 +14,7 @@ class Role(StrEnum):
     ROLLBACK = "rollback"  # roll back, and pause and abort a canary
     APPROVE = "approve"  # let a step go on that changes it
     LIFT = "lift"  # lift the quarantine of a version of its model
-    STOP = "stop"  # stop it, and start it again
+    STOP = "stop"  # stop it, start it again, and restart a replica or the proxy
 
 
 ROLE_OF = {
@@ -27,6 +27,7 @@ ROLE_OF = {
     "abort": Role.ROLLBACK,
     "stop": Role.STOP,
     "start": Role.STOP,
+    "restart": Role.STOP,
 }
 """The role that a change asks for, by its verb; a change that is not here asks for none."""
 
