@@ -98,7 +98,8 @@ def test_the_whole_demonstration_in_docker(
     ]
     # On a machine that does other things the champion may be slow too in a stage's window: then the next stage tells them apart.
     assert re.search(r"the canary ends in fail at (20|50) %", history[1].message), history[1].message
-    assert "latency_p99" in history[1].message
+    # Where a machine has no core to spare, some of what is slow is given up before it is judged to be slow.
+    assert re.search("latency_p99|error_rate", history[1].message), history[1].message
     assert not [line for line in stopped if "was left" in line], stopped
     assert engine.containers([mark(directory)]) == []
     assert engine.api.networks(filters={"label": mark(directory)}) == []

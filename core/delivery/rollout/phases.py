@@ -73,10 +73,16 @@ def wait_healthy(rollout: Rollout) -> None:
     runtime, new = rollout.runtime, rollout.state.new_replicas
     began = time.monotonic()
     if new:
-        runtime.lifecycle.wait_healthy(new, tick=lambda: rollout.heal(skip=new))
+        runtime.lifecycle.wait_healthy(new, tick=lambda: _heal_others(rollout, new))
         rollout.update(start_seconds=round(time.monotonic() - began, 3))
     if new or not runtime.proxy.fits(runtime.traffic.layout()):
         runtime.traffic.sync()
+
+
+def _heal_others(rollout: Rollout, new: Collection[str]) -> None:
+    """Heals what is there beside the new replicas. A first rollout has nothing yet, and no proxy that could be gone."""
+    if any(row.id not in new for row in rollout.runtime.replicas()):
+        rollout.heal(skip=new)
 
 
 def warm_up(rollout: Rollout) -> None:
