@@ -1,6 +1,6 @@
-"""Writes `long.txt`, the tests that take several seconds, from what pytest has printed of them:
+"""Writes `long.txt`, the tests that take a second or more, from what pytest has printed of them:
 
-    PODIUM_TEST_TURNS=all PYTEST_ADDOPTS=--durations=0 make test | .venv/bin/python -m tests.runner.long
+    PODIUM_TEST_TURNS=all PYTEST_ADDOPTS="--durations=0 --durations-min=0.2" make test | .venv/bin/python -m tests.runner.long
 
 Set-up counts, too. Tests that were known before and did not run keep their seconds. turns.py draws from them.
 """
@@ -14,9 +14,9 @@ from collections.abc import Iterable
 
 from .turns import MEASURED, measured
 
-LEAST = 3.0  # seconds from which a test is a long one
+LEAST = 1.0  # seconds from which a test is a long one
 HEAD = """\
-# The tests that took at least three seconds, with their set-up, on two cores with three processes beside other work:
+# The tests that took at least a second, with their set-up, on two cores with three processes beside other work:
 # seconds and id. How they compare is what counts.
 # Written by `python -m tests.runner.long`; `PODIUM_TEST_LONG` leaves room for some of them (turns.py).
 """

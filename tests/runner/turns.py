@@ -5,8 +5,8 @@
 `PODIUM_TEST_SEED=…` repeats a draw, `PODIUM_TEST_TURNS=all` takes all of them, as `make soak` does, and so does a run in
 which somebody names a file or a test (`pytest tests/chaos/test_engine.py`).
 
-`PODIUM_TEST_LONG=1500` leaves room for so many seconds of the tests that took several when they were measured (`long.txt`, see
-`python -m tests.runner.long`): at least one of each file, the others by lot. `.ci/run` does, so that a landing does not take
+`PODIUM_TEST_LONG=1500` leaves room for so many seconds of the tests that took long when they were measured (`long.txt`, see
+`python -m tests.runner.long`): at least one of each folder, the others by lot. `.ci/run` does, so that a landing does not take
 an hour; `make test` runs them all.
 
 `PODIUM_TEST_EXAMPLES=25` takes 25 percent of the examples of each test that draws its own: `.ci/pythons` does, which repeats
@@ -75,15 +75,15 @@ def measured() -> dict[str, float]:
 
 
 def draw_long(items: list[pytest.Item], seed: str, room: float, long: Mapping[str, float]) -> set[str]:
-    """Returns the ids of the long tests for which there is no room: at least one of each file has some."""
+    """Returns the ids of the long tests for which there is no room: at least one of each folder has some."""
     dice = random.Random(f"{seed} long")
-    files: dict[str, list[str]] = defaultdict(list)
+    folders: dict[str, list[str]] = defaultdict(list)
     for name in sorted(item.nodeid for item in items if item.nodeid in long):
-        files[name.partition("::")[0]].append(name)
-    for names in files.values():
+        folders[name.partition("::")[0].rpartition("/")[0]].append(name)
+    for names in folders.values():
         dice.shuffle(names)
-    first = [names.pop() for names in files.values()]
-    rest = [name for names in files.values() for name in names]
+    first = [names.pop() for names in folders.values()]
+    rest = [name for names in folders.values() for name in names]
     dice.shuffle(rest)
     room -= sum(long[name] for name in first)
     left: set[str] = set()
