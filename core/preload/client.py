@@ -291,7 +291,7 @@ def _connected(state: Path, env: Any) -> socket.socket | None:
                 _start_server(directory, f"{name}.sock", at, server_environment(env))
                 found = _connect(at)
             return found
-    except OSError:
+    except (OSError, subprocess.SubprocessError):  # the latter of a shell that does not start a server in time
         return None
     finally:
         os.close(handle)

@@ -8,13 +8,13 @@ import json
 import os
 import re
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 from ..domain.watching import WatchedProject, WatchedTogether, WatchState
-from ..errors import UsageError
+from ..errors import Unreachable, UsageError
 from ..identity.machine import here
 from ..identity.processes import alive
 from ..replacing import replace_file
@@ -39,19 +39,56 @@ def place(kind: str) -> Path:
     return folder() / f"watched-{_UNFIT.sub('-', machine.id or machine.host)}.{kind}"
 
 
-def listed() -> tuple[Path, ...]:
-    """Returns the projects that are to be watched together, none if there is no list that can be read."""
-    with suppress(OSError, ValueError, TypeError, KeyError, UsageError):
-        found: Any = json.loads(place("json").read_text(encoding="utf-8"))
+def listed(*, certain: bool = False) -> tuple[Path, ...]:
+    """Returns the projects that are to be watched together, none if there is no list that can be read. With `certain`,
+    which everybody needs who writes it back, raises Unreachable for one that is there and cannot be read just now."""
+    try:
+        path = place("json")
+    except UsageError:
+        return ()
+    try:
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
         return tuple(Path(each) for each in found["projects"] if isinstance(each, str))
-    return ()
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        if certain:
+            raise _unreadable("the list of projects", path, error) from error
+        return ()
+
+
+class Listing:
+    """The list, for a process that outlives a disk that fails for a moment: what is on it now, or was when it could be
+    read last. `trouble` says why it cannot be read now; it is empty if it can."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Path, ...] | None = None
+        self.trouble = ""
+
+    def __call__(self) -> tuple[Path, ...]:
+        """Raises Unreachable if it could never be read."""
+        try:
+            self._last, self.trouble = listed(certain=True), ""
+        except Unreachable as error:
+            if self._last is None:
+                raise
+            self.trouble = error.message
+        return self._last
+
+
+def _unreadable(what: str, path: Path, error: Exception) -> Unreachable:
+    if isinstance(error, OSError):
+        return Unreachable(f"{what} cannot be read: {path}: {error.strerror or error}", hint="check that disk")
+    return Unreachable(f"{what} is damaged: {path}", hint="correct it, or remove it and name the projects again")
 
 
 @contextmanager
 def editing() -> Generator[None]:
-    """Keeps other commands from changing the list at the same time."""
+    """Keeps other commands from changing the list at the same time. Raises Unreachable for one that cannot be read:
+    what would be written in its place lacks what is on it."""
     with _opened("lock") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        listed(certain=True)
         yield
 
 
@@ -65,11 +102,11 @@ def put(homes: Iterable[Path]) -> None:
 
 
 def forget(homes: Sequence[Path]) -> bool:
-    """Takes projects off the list; returns whether one was on it."""
-    if not any(home in homes for home in listed()):
+    """Takes projects off the list; returns whether one was on it. Raises Unreachable if it cannot be read."""
+    if not any(home in homes for home in listed(certain=True)):
         return False
     with editing():
-        put(home for home in listed() if home not in homes)
+        put(home for home in listed(certain=True) if home not in homes)
     return True
 
 
@@ -102,14 +139,20 @@ def report_is_over() -> None:
     place("now").unlink(missing_ok=True)
 
 
-def reported() -> WatchedTogether | None:
-    """Returns what the agent of several projects reports; None if none is running."""
-    with suppress(OSError, ValueError, TypeError, KeyError):
+def reported(*, certain: bool = False) -> WatchedTogether | None:
+    """Returns what the agent of several projects reports; None if none is running. With `certain`, raises Unreachable
+    where a disk that fails, or a lack of descriptors, leaves that open."""
+    try:
         body: dict[str, Any] = json.loads(place("now").read_text(encoding="utf-8"))
         body["projects"] = tuple(_project(each) for each in body["projects"])
         found = WatchedTogether(**body)
         return found if alive(found.pid, found.started) else None
-    return None
+    except (FileNotFoundError, NotADirectoryError, UsageError, ValueError, TypeError, KeyError):
+        return None
+    except OSError as error:
+        if certain:
+            raise _unreadable("the report of the agent of several projects", place("now"), error) from error
+        return None
 
 
 def _project(written: dict[str, Any]) -> WatchedProject:

@@ -18,7 +18,7 @@ from types import FrameType
 from ..config.latest import Latest
 from ..config.own import own_environment
 from ..domain.watching import WatchedProject, WatchedTogether, WatchState
-from ..errors import PodiumError, Refused, RunFailed
+from ..errors import PodiumError, Refused, RunFailed, Unreachable
 from ..identity.account import whoami
 from ..identity.processes import started_at
 from . import projects
@@ -60,15 +60,19 @@ class Several:
 
     def __init__(self, say: Say, listen: str = "", pause: float = 1.0) -> None:
         self._say, self._listen, self._pause = say, listen, pause
+        self._listing = projects.Listing()
         self._watched: dict[Path, Watched] = {}
         self._told: dict[Path, tuple[WatchState, str]] = {}
+        self._troubles: dict[Path | None, str] = {}
         self._reported: WatchedTogether | None = None
         self._started = started_at(os.getpid())
 
     def run(self, stop: threading.Event) -> None:
-        """Watches the projects of the list until `stop` is set, or the list is empty."""
+        """Watches the projects of the list until `stop` is set, or the list is empty. One that cannot be read just now
+        ends nobody. Raises Unreachable if it cannot be read at first."""
         try:
-            while not stop.is_set() and (homes := projects.listed()):
+            while not stop.is_set() and (homes := self._listing()):
+                self._trouble(None, self._listing.trouble)
                 self.follow(homes)
                 stop.wait(TICK_SECONDS)
         finally:
@@ -82,20 +86,36 @@ class Several:
         dropped = [self._watched.pop(home) for home in list(self._watched) if home not in homes]
         self._end(dropped)
         for each in list(self._watched.values()):
-            each.look()
-            self._follow_move(each)
+            self._look_after(each)
             self._tell(each.now)
         self._report()
+
+    def _look_after(self, watched: Watched) -> None:
+        """A project whose disk fails for a moment is looked at again with the next tick, and ends no other."""
+        trouble = ""
+        try:
+            watched.look()
+            self._follow_move(watched)
+        except (PodiumError, OSError) as error:
+            trouble = str(error)
+        self._trouble(watched.home, trouble)
+
+    def _trouble(self, home: Path | None, words: str) -> None:
+        """Says once what stands in the way; without a project it is the list's. No words: nothing does any more."""
+        if words and self._troubles.get(home) != words:
+            self._say(f"{home}: {words}" if home is not None else words)
+        self._troubles[home] = words
 
     def _follow_move(self, watched: Watched) -> None:
         to = watched.moved()
         if to is None:
             return
         with projects.editing():
-            projects.put(to if home == watched.home else home for home in projects.listed())
-        self._watched[to] = self._watched.pop(watched.home)
-        self._say(f"{watched.home}: moved to {to}, going on there")
+            projects.put(to if home == watched.home else home for home in projects.listed(certain=True))
+        before = watched.home
         watched.follow(to)
+        self._watched[to] = self._watched.pop(before)
+        self._say(f"{before}: moved to {to}, going on there")
 
     def _end(self, ending: Sequence[Watched]) -> None:
         """Ends agents together, with ten seconds for all of them."""
@@ -127,12 +147,13 @@ class _Bells:
     used has none for now."""
 
     def __init__(self) -> None:
+        self._listing = projects.Listing()
         self._latest: dict[Path, Latest] = {}
 
     def __call__(self) -> Sequence[Bell]:
         found: list[Bell] = []
-        for home in projects.listed():
-            with suppress(PodiumError):
+        for home in self._listing():
+            with suppress(PodiumError, OSError):
                 if home not in self._latest:
                     self._latest[home] = Latest(home, own_environment(home))
                 found.append(bell(self._latest[home].project()))
@@ -152,15 +173,16 @@ def _end_on_signals(stop: threading.Event) -> None:
 
 def start(homes: Sequence[Path], listen: str = "") -> WatchedTogether:
     """Has the projects watched in the background: by the agent of several that is running, or by a new one. Waits until
-    it is known how each of them is. Raises Refused and RunFailed."""
-    running = projects.reported()
+    it is known how each of them is. Raises Refused, RunFailed, and Unreachable where it cannot be read which projects
+    are watched already: none of them is taken off the list for that."""
+    running = projects.reported(certain=True)
     if running is not None and listen not in ("", running.listen):
         raise Refused(
             f"the agent that is running (process {running.pid}) does not receive webhooks at {listen}",
             hint="stop it with `podium watch --stop` and all of its directories, then start it again",
         )
     with projects.editing():
-        projects.put((*(projects.listed() if running is not None else ()), *homes))
+        projects.put((*(projects.listed(certain=True) if running is not None else ()), *homes))
     log = projects.place("log")
     begin = log.stat().st_size if log.exists() else 0
     return _wait(homes, None if running is not None else spawn(log, "podium.core.triggers.several", listen), log, begin)
@@ -183,19 +205,31 @@ def _wait(homes: Sequence[Path], process: subprocess.Popen[bytes] | None, log: P
 
 def leave(homes: Sequence[Path]) -> tuple[Path, ...]:
     """Takes projects from the agent of several, and waits until their agents have ended; without any it ends too.
-    Returns those that it had watched."""
+    Returns those that it had watched. Raises Unreachable if it is running and the list cannot be read."""
     running = projects.reported()
-    had = {each.home for each in running.projects if each.pid is not None} if running is not None else set[str]()
-    if not projects.forget(homes) or running is None:
+    if not _forgotten(homes, running) or running is None:
         return ()
+    had = {each.home for each in running.projects if each.pid is not None}
     deadline = time.monotonic() + STOP_TIMEOUT + START_TIMEOUT
     while time.monotonic() < deadline:
         _reap(running.pid)
-        now = projects.reported()
-        if now is None or not {str(home) for home in homes} & {each.home for each in now.projects}:
-            break
+        with suppress(Unreachable):  # what cannot be read just now may be read soon
+            now = projects.reported(certain=True)
+            if now is None or not {str(home) for home in homes} & {each.home for each in now.projects}:
+                break
         time.sleep(0.05)
     return tuple(home for home in homes if str(home) in had)
+
+
+def _forgotten(homes: Sequence[Path], running: WatchedTogether | None) -> bool:
+    """Takes projects off the list; returns whether one was on it. Where no agent follows it, a list that this account
+    may not read keeps nobody from stopping an agent of his own."""
+    try:
+        return projects.forget(homes)
+    except Unreachable:
+        if running is not None:
+            raise
+        return False
 
 
 def _reap(pid: int | None) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -63,17 +64,18 @@ class Watched:
             self._failures = 0
 
     def moved(self) -> Path | None:
-        """Returns where the project was moved to, which its agent has followed; None if it is where it was."""
+        """Returns where the project was moved to, which its agent has followed; None if it is where it was. Raises
+        OSError where that cannot be told just now."""
         if self._process is None or self._place is None or not self._place.left():
             return None
         now = self._place.now()
-        return now.parent if now is not None and (now.parent / FILE).is_file() else None
+        return now.parent if now is not None and _there(now.parent / FILE) else None
 
     def follow(self, home: Path) -> None:
-        """Goes on at another place."""
+        """Goes on at another place. Raises OSError, and changes nothing, if it cannot be opened."""
+        place = Place(home / ".podium")
         self._close_place()
-        self.home, self._seen = home, replace(self._seen, home=str(home))
-        self._place = Place(home / ".podium")
+        self.home, self._seen, self._place = home, replace(self._seen, home=str(home)), place
 
     def ask_to_end(self) -> None:
         self._signal(signal.SIGTERM)
@@ -92,18 +94,18 @@ class Watched:
     # Starting and ending
 
     def _start(self) -> None:
-        if not (self.home / FILE).is_file():
-            self._again(WatchState.GONE, f"there is no {self.home / FILE} any more")
-            return
-        pid, living = self._agent()
-        if living:
-            self._again(WatchState.ELSEWHERE, f"process {pid} watches it, and is left alone")
-            return
         try:
-            environment = own_environment(self.home)
-            self._spawn(environment)
+            if not _there(self.home / FILE):
+                self._again(WatchState.GONE, f"there is no {self.home / FILE} any more")
+                return
+            pid, living = self._agent()
+            if living:
+                self._again(WatchState.ELSEWHERE, f"process {pid} watches it, and is left alone")
+                return
+            self._spawn(own_environment(self.home))
         except (PodiumError, OSError) as error:
-            self._again(WatchState.RETRYING, error.message if isinstance(error, PodiumError) else str(error))
+            self._close_place()
+            self._again(WatchState.RETRYING, str(error))
 
     def _spawn(self, environment: dict[str, str]) -> None:
         state = self.home / ".podium"
@@ -166,6 +168,14 @@ class Watched:
         if self._place is not None:
             self._place.close()
             self._place = None
+
+
+def _there(file: Path) -> bool:
+    """Whether it is a file. Raises OSError where that cannot be told: a disk that fails has lost nothing."""
+    try:
+        return stat.S_ISREG(file.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def last_words(log: Path, begin: int) -> str:

@@ -149,7 +149,11 @@ class SmallServer(ThreadingHTTPServer):
         if not self._places.acquire(blocking=False):
             self.shutdown_request(request)
             return
-        super().process_request(request, client_address)  # type: ignore[arg-type]
+        try:
+            super().process_request(request, client_address)  # type: ignore[arg-type]
+        except BaseException:  # no thread is to be had, which may be over soon; whoever called closes the connection
+            self._places.release()
+            raise
 
     def process_request_thread(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
@@ -157,9 +161,11 @@ class SmallServer(ThreadingHTTPServer):
         assert isinstance(request, socket.socket)
         end = threading.Timer(REQUEST_TIMEOUT, _cut, (request,))
         end.daemon = True
-        end.start()
         try:
+            end.start()
             super().process_request_thread(request, client_address)  # type: ignore[arg-type]
+        except RuntimeError:  # no thread is to be had that would cut it off: it is not read at all
+            self.shutdown_request(request)
         finally:
             end.cancel()
             self._places.release()

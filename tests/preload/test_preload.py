@@ -142,6 +142,22 @@ def test_a_child_has_the_descriptors_it_was_given_and_no_other(state: Path) -> N
 
 
 @pytest.mark.parametrize(
+    "error", [subprocess.TimeoutExpired("sh", 10), subprocess.CalledProcessError(2, "sh")], ids=["late", "failed"]
+)
+def test_where_no_server_can_be_started_a_new_interpreter_is(
+    own: Path, monkeypatch: pytest.MonkeyPatch, error: subprocess.SubprocessError
+) -> None:
+    def run_shell(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(client.subprocess, "run", run_shell)
+    code, _, _, process = finished(own, "end", "7")
+    assert code == 7 and not process.preloaded
+    with Path(os.devnull).open("r+") as nothing:
+        assert start_detached(own, child("end", "0", detached=True), [nothing.fileno()] * 3) is None
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (("end", "0"), 0, ""),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,9 +18,11 @@ from podium.cli.main import main
 from podium.core.cockpit import Cockpit, several
 from podium.core.config.own import own_environment, own_variables
 from podium.core.domain.watching import WatchedProject, WatchedTogether, WatchState
-from podium.core.errors import Refused, UsageError
+from podium.core.errors import Refused, Unreachable, UsageError
 from podium.core.triggers import daemon, projects
-from podium.core.triggers.several import START_TIMEOUT
+from podium.core.triggers import watched as watched_module
+from podium.core.triggers.several import START_TIMEOUT, Several, _Bells
+from podium.core.triggers.watched import Watched
 
 from tests.runner.scale import scaled
 from tests.support import wait_until
@@ -181,6 +186,123 @@ def test_one_that_was_moved_and_one_that_is_gone(make: Callable[[str, str], Path
     wait_until(lambda: _removed(trains), timeout=20.0, what="its agent writes into it until it notices")
     gone = until(trains, WatchState.GONE)
     assert "there is no" in gone.words and one(moved).state is WatchState.RUNNING
+
+
+@contextmanager
+def unreadable(file: Path) -> Iterator[None]:
+    """A file that is there and cannot be read for a while: a link to itself, which a writer would simply replace."""
+    text, link = file.read_text(), file.with_name("link")
+    link.symlink_to(file.name)
+    link.replace(file)
+    yield
+    assert file.is_symlink(), "nobody has written it"
+    link.write_text(text)
+    link.replace(file)
+
+
+def test_a_list_that_cannot_be_read_for_a_moment_ends_nobody(make: Callable[[str, str], Path], tmp_path: Path) -> None:
+    flights, trains = make("flights", "trains"), make("trains", "flights")
+    give(flights, "FLIGHTS_TOKEN=f\n")
+    give(trains, "TRAINS_TOKEN=t\n")
+    before = several.start([flights, trains])
+    log, moved = projects.place("log"), tmp_path / "elsewhere"
+    with unreadable(projects.place("json")):
+        wait_until(lambda: "the list of projects cannot be read" in log.read_text(), timeout=20.0, what="it is said")
+        for change in (several.start, several.stop):
+            with pytest.raises(Unreachable, match=r"the list of projects cannot be read: .*: Too many levels"):
+                change([flights])
+        flights.rename(moved)
+        wait_until(lambda: f"{flights}: the list of" in log.read_text(), timeout=20.0, what="it cannot be corrected")
+    wait_until(lambda: several.listed() == (moved, trains), timeout=20.0, what="the list follows later")
+    wait_until(lambda: one(moved).pid == before.projects[0].pid, timeout=20.0, what="the same process goes on")
+    assert several.status().pid == before.pid and one(trains).pid == before.projects[1].pid
+    assert log.read_text().count("Z the list of projects cannot be read") == 1, "it is said once"
+    with unreadable(projects.place("now")), pytest.raises(Unreachable, match="the report of the agent"):
+        several.start([trains])
+    assert several.listed() == (moved, trains), "an agent that may be running is not taken for none"
+
+
+def test_a_list_that_is_damaged_is_no_empty_one(make: Callable[[str, str], Path]) -> None:
+    flights, trains = make("flights", "trains"), make("trains", "flights")
+    with projects.editing():
+        projects.put([flights, trains])
+    bells = _Bells()
+    bells()
+    listing = projects.Listing()
+    assert listing() == (flights, trains) and listing.trouble == ""
+    file = projects.place("json")
+    file.write_text('{"projects": ')
+    assert listing() == (flights, trains) and "the list of projects is damaged" in listing.trouble
+    bells()
+    with pytest.raises(Unreachable, match="is damaged"):
+        projects.Listing()()
+    with pytest.raises(Unreachable, match="is damaged"):
+        projects.forget([flights])
+    with pytest.raises(Unreachable, match="is damaged"), projects.editing():
+        projects.put([])
+    assert several.listed() == () and file.read_text() == '{"projects": ', "it is left as it is"
+    assert several.stop([flights]) == (), "an agent of one's own could be stopped"
+    file.unlink()
+    assert listing() == () and listing.trouble == ""
+
+
+def test_a_project_whose_disk_fails_ends_no_other(
+    make: Callable[[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flights, trains, moved = make("flights", "trains"), make("trains", "flights"), tmp_path / "elsewhere"
+    give(flights, "FLIGHTS_TOKEN=f\n")
+    give(trains, "TRAINS_TOKEN=t\n")
+    real, failing = Path.stat, {trains / "podium.yaml"}
+
+    def stat(path: Path, **options: bool) -> os.stat_result:
+        if path in failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    with projects.editing():
+        projects.put([flights, trains])
+    said: list[str] = []
+    stop = threading.Event()
+    thread = threading.Thread(target=Several(said.append, pause=0.05).run, args=(stop,))
+    thread.start()
+    try:
+        wait_until(lambda: projects.reported() is not None or not thread.is_alive(), timeout=20.0, what="it reports")
+        assert "Input/output error" in until(trains, WatchState.RETRYING).words
+        pid = until(flights, WatchState.RUNNING).pid
+        failing.clear()
+        until(trains, WatchState.RUNNING)
+        failing.add(moved / "podium.yaml")
+        flights.rename(moved)
+        wait_until(
+            lambda: any("Input/output error" in line and "flights: " in line for line in said), what="it is said"
+        )
+        assert thread.is_alive() and several.listed() == (flights, trains)
+        failing.clear()
+        wait_until(lambda: several.listed() == (moved, trains), timeout=20.0, what="the list follows")
+        assert one(moved).pid == pid and one(trains).state is WatchState.RUNNING
+    finally:
+        stop.set()
+        thread.join(scaled(30))
+        projects.report_is_over()
+
+
+def test_an_agent_that_cannot_be_started_leaves_nothing_open(
+    make: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = make("flights", "trains")
+
+    def fail(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(watched_module.subprocess, "Popen", fail)
+    watched = Watched(home, pause=0.0)
+    watched.look()
+    assert "temporarily unavailable" in watched.now.words
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        watched.look()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def _removed(directory: Path) -> bool:

@@ -7,7 +7,8 @@ import hashlib
 import hmac
 import http.client
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from podium.core.demo.forge import Forge
 from podium.core.errors import Refused, UsageError
 from podium.core.triggers import webhooks
 from podium.core.triggers.wake import RUNG, Doorbell
-from podium.core.triggers.webhooks import MAX_BODY, Bell, Receiver, Remembered, listening, signed
+from podium.core.triggers.webhooks import MAX_BODY, MAX_CONNECTIONS, Bell, Receiver, Remembered, listening, signed
 
 from tests.runner.scale import scaled
 
@@ -200,6 +201,34 @@ def test_clients_that_send_nothing_are_few_and_cut_off(tmp_path: Path, monkeypat
     finally:
         bench.receiver.close()
         bench.bell.close()
+
+
+@pytest.mark.parametrize(
+    "lacks",
+    [
+        pytest.param(lambda thread: True, id="for a connection"),
+        pytest.param(lambda thread: isinstance(thread, threading.Timer), id="for its end"),
+    ],
+)
+def test_a_moment_without_threads_takes_no_place_for_good(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, lacks: Callable[[threading.Thread], bool]
+) -> None:
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if lacks(thread):
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    told: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        for _ in range(MAX_CONNECTIONS + 1):
+            with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+                bench.post(X_Hub_Signature_256=signature(BODY))
+    assert bench.post(X_Hub_Signature_256=signature(BODY)) == 204 and bench.rang()
+    assert not told, "nothing of it is in the agent's log"
 
 
 def test_without_a_secret_or_a_free_place_nothing_listens(bench: Bench, tmp_path: Path) -> None:

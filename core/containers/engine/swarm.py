@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import field
 from typing import Any
 
-from docker import auth
 from docker import errors as docker_errors
 
 from ...domain.frozen import Frozen
 from .client import Engine
+from .logins import login_headers
 
 # What a task is when it will not run any more.
 _ENDED = ("complete", "shutdown", "failed", "rejected", "orphaned", "remove")
@@ -133,15 +133,12 @@ def services(engine: Engine, labels: list[str] | None = None, *, identity: str =
 
 
 def create(engine: Engine, spec: dict[str, Any]) -> str:
-    """Creates a service and returns its id. The nodes may pull its image with what `docker login` has stored."""
-    api = engine.api
+    """Creates a service and returns its id. The nodes may pull its image with what `docker login` has stored. Raises
+    RunFailed if that cannot be found out."""
+    api, what = engine.api, f"creating the service {spec['Name']}"
     image = str(spec["TaskTemplate"]["ContainerSpec"]["Image"])
-    headers: dict[str, Any] = {}
-    if "@" in image:
-        api.reload_config()
-        login = auth.get_config_header(api, auth.resolve_repository_name(image)[0])  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        headers = {"X-Registry-Auth": login} if login else {}
-    with engine.doing(f"creating the service {spec['Name']}"):
+    headers = login_headers(image, what) if "@" in image else {}
+    with engine.doing(what):
         answer = api._post_json(api._url("/services/create"), data=spec, headers=headers)
         return str(api._result(answer, True)["ID"])
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any, cast
 
-from docker import auth
 from docker import errors as docker_errors
 
 from ...domain.text import clean
 from ...errors import RunFailed, UsageError
 from ..engine.client import Engine
 from ..engine.errors import BROKEN, EngineAway, refusal
+from ..engine.logins import login_headers
 from . import store
 
 Say = Callable[[str], None]
@@ -64,13 +64,14 @@ def push(engine: Engine, image_id: str, into: str, tag: str, *, say: Say) -> str
     """Pushes the image as `into:tag` and returns its digest in the registry (`sha256:…`). Layers that the registry
     already has are not sent again."""
     what = f"pushing {into}:{tag}"
+    login = login_headers(into, what)
     with engine.doing(what):
         engine.api.tag(image_id, into, tag, force=True)
         say(what)
         started = time.monotonic()
         digest = ""
         # An old engine without a login for the registry reads the body for one.
-        answer = _answer(engine, engine.api._url("/images/{0}/push", into), {"tag": tag}, into, what, body="{}")
+        answer = _answer(engine, engine.api._url("/images/{0}/push", into), {"tag": tag}, login, what, body="{}")
         for message in _messages(answer, what, say, sending=True):
             digest = str(message.get("aux", {}).get("Digest") or digest)
     if not DIGEST.fullmatch(digest):
@@ -84,12 +85,13 @@ def pull(engine: Engine, wanted: str, *, say: Say) -> dict[str, Any]:
     what = f"pulling {wanted}"
     name, _, digest = wanted.partition("@")
     into, tag = (name, digest) if digest else split(name)
+    login = login_headers(into, what)
     with engine.doing(what):
         say(what)
         started = time.monotonic()
         params = {"fromImage": into, "tag": tag or "latest"}
         for _ in _messages(
-            _answer(engine, engine.api._url("/images/create"), params, into, what), what, say, sending=False
+            _answer(engine, engine.api._url("/images/create"), params, login, what), what, say, sending=False
         ):
             pass
     found = store.inspect(engine, wanted)
@@ -100,19 +102,12 @@ def pull(engine: Engine, wanted: str, *, say: Say) -> dict[str, Any]:
 
 
 def _answer(
-    engine: Engine, url: str, params: dict[str, str], repository: str, what: str, *, body: str = ""
+    engine: Engine, url: str, params: dict[str, str], login: dict[str, str], what: str, *, body: str = ""
 ) -> Iterator[Any]:
     """Yields the engine's messages one by one. Raises EngineAway if the connection breaks or the engine falls silent.
     The docker package's own `pull` has no time-out, and its `push` times out sooner than a registry may need."""
     api = engine.api
-    # As it is now: somebody may have logged in since this process connected to the engine.
-    api.reload_config()
-    host, _ = auth.resolve_repository_name(repository)
-    login = cast("Any", auth).get_config_header(api, host)
-    headers = {
-        **({"Content-Type": "application/json"} if body else {}),
-        **({"X-Registry-Auth": login} if login else {}),
-    }
+    headers = {**({"Content-Type": "application/json"} if body else {}), **login}
     response = api._post(url, data=body or None, params=params, headers=headers, stream=True, timeout=SILENCE_TIMEOUT)
     api._raise_for_status(response)
     with closing(response):

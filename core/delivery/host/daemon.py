@@ -24,6 +24,7 @@ exec >/dev/null 2>&1 </dev/null; cd /
 wait $!; echo "$! $?" >"$ended"
 ) &"""
 _MARK = "PODIUM_REPLICA"
+_LAUNCH_TIMEOUT = 10.0  # seconds that the shell may take to start a process and say its pid
 _NOTE_SECONDS = 0.3  # between the end of a process and the note about it
 _MAX_LAST_LINE = 200  # characters
 _MAX_LOG_BYTES = 16 * 1024 * 1024
@@ -40,23 +41,40 @@ def start(
     fresh_log(log)
     note = note_of(log)
     mark = ["/usr/bin/env", f"{_MARK}={env[_MARK]}"] if _MARK in env else []
-    launched = subprocess.run(
+    shell = subprocess.Popen(
         ["/bin/sh", "-c", _LAUNCH_SCRIPT, "sh", str(log), str(note), *mark, *command],
         cwd=cwd,
         env={key: value for key, value in env.items() if key != _MARK},
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=10,
         start_new_session=True,
-        check=False,
         pass_fds=tuple(inherit),
     )
-    if launched.returncode or not launched.stdout.strip().isdecimal():
-        reason = launched.stderr.strip() or launched.returncode
+    told, errors = _told(shell, command[0])
+    if shell.returncode or not told.strip().isdecimal():
+        reason = errors.strip() or shell.returncode
         raise Unreachable(f"cannot start {command[0]}: {reason}", hint="check the machine's free processes and memory")
-    pid = int(launched.stdout)
+    pid = int(told)
     return pid, started_at(pid) or 0.0
+
+
+def _told(shell: subprocess.Popen[str], program: str) -> tuple[str, str]:
+    """Returns what the shell prints, and its errors. Raises Unreachable if that takes too long, and ends what it may
+    have started, whose pid nobody knows."""
+    with shell:
+        try:
+            return shell.communicate(timeout=_LAUNCH_TIMEOUT)
+        except BaseException as error:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise Unreachable(
+                    f"cannot start {program}: that was not done within {_LAUNCH_TIMEOUT:g} s",
+                    hint="check the machine's load and its disk",
+                ) from error
+            raise
 
 
 def fresh_log(log: Path) -> None:

@@ -18,6 +18,8 @@ from ..host.paths import INSTANCES, numbered, socket_path
 from .front import own_socket
 from .haproxy import binary, socket_of, with_socket
 
+_LAUNCH_TIMEOUT = 15.0  # seconds until HAProxy has bound its ports
+
 
 class ProxyHost(Protocol):
     """Runs one instance of HAProxy. `socket` is the runtime socket's path in the configuration. Every method raises
@@ -168,17 +170,23 @@ class ProcessProxyHost:
         fails."""
         command = [binary(), "-D", "-f", str(self.path), "-p", str(self._file("haproxy.pid")), *handover]
         env = {key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")}
-        done = subprocess.run(
-            command,
-            cwd=self.directory,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=15,
-            start_new_session=True,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                cwd=self.directory,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=_LAUNCH_TIMEOUT,
+                start_new_session=True,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Unreachable(
+                f"the proxy does not start: HAProxy was not ready within {_LAUNCH_TIMEOUT:g} s",
+                hint="check the machine's load and its disk",
+            ) from error
         if done.stderr:
             replace_file(self._file("proxy.log"), done.stderr)
         if done.returncode:
