@@ -113,7 +113,7 @@ def install(homes: Sequence[Path]) -> tuple[Service, ...]:
         done = [service.install(project, each.journal) for project, each in zip(wanted, opened, strict=True)]
     if projects.reported() is None:
         with projects.editing():
-            projects.put((*projects.listed(), *homes))
+            projects.put((*projects.listed(certain=True), *homes))
     return tuple(done)
 
 
