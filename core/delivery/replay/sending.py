@@ -172,10 +172,12 @@ class Sender:
         self._silent = [0, 0]
         self._next = 0
         self._sent = ReplayAnswers()
+        self._failed: BaseException | None = None
 
     def send(self, captures: Sequence[Captured], version: str, say: Callable[[str], None]) -> ReplayAnswers:
         """Sends all captures after a warm-up that is not counted. `version` is the champion's: its captured answers
-        are compared as well."""
+        are compared as well. Raises what ended one of the threads that send: what was answered until then says nothing
+        of the rest."""
         self._warm_up(captures[:WARM_UP_REQUESTS])
         threads = [
             threading.Thread(target=self._work, args=(captures, version), daemon=True)
@@ -193,6 +195,8 @@ class Sender:
                     say(f"{len(self._sent.pairs)} of {len(captures)} requests")
         finally:
             self._stop.set()
+        if self._failed is not None:
+            raise self._failed
         return self._sent
 
     def _connections(self) -> tuple[Connection, Connection]:
@@ -214,9 +218,17 @@ class Sender:
                 order = (CHAMPION, CANDIDATE) if number % 2 else (CANDIDATE, CHAMPION)
                 answers = {side: connections[side].ask(capture) for side in order}
                 self._note(self._pair(number, capture, answers[CHAMPION], answers[CANDIDATE], version))
+        except BaseException as error:
+            self._fail(error)
         finally:
             for connection in connections:
                 connection.close()
+
+    def _fail(self, error: BaseException) -> None:
+        """Keeps the first error for the thread that waits for all of them, and ends the others."""
+        with self._lock:
+            self._failed = self._failed or error
+        self._stop.set()
 
     def _take(self, count: int) -> int | None:
         with self._lock:

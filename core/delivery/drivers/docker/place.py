@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection
-from functools import cached_property
+from functools import cached_property, partial
 from ipaddress import IPv4Network, ip_address
 from typing import Any, TypeVar
 
@@ -24,6 +24,9 @@ from .create import ContainerRecipe, EngineNames
 
 T = TypeVar("T")
 _GONE_ERRORS = (docker_errors.NotFound,)
+# The label of a network whose range was asked for: only there can containers have fixed addresses.
+RANGE = "podium.range"
+_CHOSEN = "chosen"
 
 
 class EngineObjects:
@@ -174,41 +177,52 @@ class EngineObjects:
     @cached_property
     def network(self) -> str:
         """Returns the id of the environment's bridge network, created if it is missing."""
-        engine, labels = self.engine, self.called.labels(names.NETWORK_ROLE)
+        engine = self.engine
         with engine.doing("creating the environment's network"):
-            found = self.networks()
-            if found:
-                return found[0]
-            try:
-                return self._make_network(engine, labels.all())
-            except docker_errors.APIError as error:
-                text = str(error.explanation)
-                if error.status_code == 409 and (found := self.networks()):
-                    return found[0]  # another Podium process was faster
-                if "address pool" in text:
-                    hint = "run `docker network prune` to remove unused ones; `docker network ls` lists all"
-                    raise Refused(
-                        f"the engine at {self.address} has no addresses left for another network", hint=hint
-                    ) from error
-                raise
+            for last in (False, False, True):
+                if found := self._usable_network(engine):
+                    return found
+                try:
+                    return self._make_network(engine, last=last)
+                except docker_errors.APIError as error:
+                    if "address pool" in str(error.explanation):
+                        hint = "run `docker network prune` to remove unused ones; `docker network ls` lists all"
+                        raise Refused(
+                            f"the engine at {self.address} has no addresses left for another network", hint=hint
+                        ) from error
+                    if last:
+                        raise
+                    # Another Podium process may be making the same one, or its range was taken in the meantime.
+        raise AssertionError("unreachable")
 
-    def _make_network(self, engine: Engine, labels: dict[str, str]) -> str:
+    def _usable_network(self, engine: Engine) -> str:
+        """Returns the id of the environment's network; empty if there is none. One that was left half-made counts as
+        none, and is removed, unless something is on it."""
+        found = self._described_networks()
+        whole = next((one for one in found if _is_chosen(one)), None)
+        if whole is not None:
+            return str(whole["Id"])
+        return next((str(one["Id"]) for one in found if not _removed_unused(engine, str(one["Id"]))), "")
+
+    def _make_network(self, engine: Engine, *, last: bool) -> str:
         """Creates the network with an explicit range, since only in such a range can a container have a fixed
         address. The engine knows which ranges are free, so the network is created, its range read, and created again
-        with it."""
-        name = self.called.of()
-        made = str(engine.api.create_network(name, driver="bridge", check_duplicate=True, labels=labels)["Id"])
+        with it. Whoever is killed in between leaves one without the label that the second has. If the range was taken
+        in the meantime, that is an error; the `last` time a range that the engine chooses has to do."""
+        labels = self.called.labels(names.NETWORK_ROLE).all()
+        create = partial(engine.api.create_network, self.called.of(), driver="bridge", check_duplicate=True)
+        made = str(create(labels=labels)["Id"])
         subnet = _subnet(engine.api.inspect_network(made))
         if subnet is None:
             return made
         engine.api.remove_network(made)
         ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))])
         try:
-            return str(
-                engine.api.create_network(name, driver="bridge", check_duplicate=True, labels=labels, ipam=ipam)["Id"]
-            )
-        except docker_errors.APIError:  # the range was taken in the meantime
-            return str(engine.api.create_network(name, driver="bridge", check_duplicate=True, labels=labels)["Id"])
+            return str(create(labels={**labels, RANGE: _CHOSEN}, ipam=ipam)["Id"])
+        except docker_errors.APIError:
+            if not last:
+                raise
+            return str(create(labels=labels)["Id"])
 
     def connect(self, container: str, address: str, others: Collection[str]) -> None:
         """Connects a container to the environment's network, at its former address if that is free."""
@@ -224,11 +238,8 @@ class EngineObjects:
         engine = self.engine
         with engine.doing("choosing an address"):
             network = engine.api.inspect_network(self.network)
-            configured: list[dict[str, Any]] = network["IPAM"].get("Config") or []
             subnet = _subnet(network)
-            # A gateway is listed only for an explicit range; in other ranges the engine refuses a chosen
-            # address.
-            if subnet is None or len(configured) != 1:
+            if subnet is None or not _is_chosen(network):
                 return ""
             attached: dict[str, dict[str, Any]] = network.get("Containers") or {}
             taken = {*others, *(str(one.get("IPv4Address", "")).partition("/")[0] for one in attached.values())}
@@ -241,8 +252,12 @@ class EngineObjects:
 
     def networks(self) -> list[str]:
         """Returns the ids of the environment's networks."""
+        return [str(one["Id"]) for one in self._described_networks()]
+
+    def _described_networks(self) -> list[dict[str, Any]]:
+        """Returns the environment's networks as the engine describes them, by their ids."""
         found = self.engine.api.networks(filters={"label": self.called.labels(names.NETWORK_ROLE).filters()})
-        return sorted(str(one["Id"]) for one in found)
+        return sorted(found, key=lambda one: str(one["Id"]))
 
     def volume(self, what: str) -> str:
         """Returns the name of the environment's volume for `what`, created if it is missing."""
@@ -277,6 +292,31 @@ class EngineObjects:
                 done.append(f"the volume {volume}")
         self.__dict__.pop("network", None)
         return done
+
+
+def _removed_unused(engine: Engine, network: str) -> bool:
+    """Removes a network unless there is a container on it, running or not: the engine itself would leave those that do
+    not run without one. Returns whether it is gone."""
+    if engine.api.containers(all=True, filters={"network": network}):
+        return False
+    try:
+        engine.api.remove_network(network)
+    except _GONE_ERRORS:
+        pass
+    except docker_errors.APIError as error:
+        if error.status_code != 403:
+            raise
+        return False  # a container came onto it a moment ago
+    return True
+
+
+def _is_chosen(network: dict[str, Any]) -> bool:
+    """Tells whether the network's range was asked for: in another one the engine refuses fixed addresses. Networks that
+    an earlier Podium made have no label; there the gateway tells, which an engine names only of a range that it chose
+    itself."""
+    labels: dict[str, str] = network.get("Labels") or {}
+    configured: list[dict[str, Any]] = network["IPAM"].get("Config") or []
+    return labels.get(RANGE) == _CHOSEN or (bool(configured) and not configured[0].get("Gateway"))
 
 
 def _subnet(network: dict[str, Any]) -> IPv4Network | None:
