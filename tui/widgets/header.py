@@ -14,10 +14,11 @@ from ...core.domain.watching import AgentStatus
 from ..screens import BY_NAME, MAIN
 from .pane import Pane, Span, cells_of, fit, fit_both_ends
 
-# Letters of the other screens' names, from the widest way to show them on; at last their keys alone, close together.
 _CLOSE = -1
-_TITLES = (12, 3, 2, 0, _CLOSE)
 _READABLE = 3  # letters from which on a name that is cut may stand beside one that is not
+# Letters of the other screens' names, from the widest way to show them on, at last their keys alone, close together;
+# and whether what is protected goes without its name.
+_WAYS = ((12, False), (_READABLE, False), (_READABLE, True), (2, False), (0, False), (_CLOSE, False))
 _SHORT_NAME = 6  # cells of a project's name that still say which one it is
 _WIDE = 100  # columns from which on the state of the agent is said in full
 
@@ -59,18 +60,7 @@ class Header(Pane, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        right = self._right()
-        # That the agent is well is the one thing that may be left out.
-        needed = sum(cells_of(text) for text, role in right if role != "ok")
-        # What is at stake is said before the screens' names are.
-        for letters in _TITLES:
-            left = self._left(letters)
-            spare = width - needed - sum(cells_of(text) for text, _ in left)
-            if spare >= 0:
-                left = self._left(letters, self._whole(letters, spare))
-                break
-        else:  # even the keys alone are too much: the project's name gives way
-            left = self._left(_TITLES[-1], shorter=-spare)
+        left, right = self._fitting(width)
         room = width - sum(cells_of(text) for text, _ in left)
         while right and (over := sum(cells_of(text) for text, _ in right) - room) > 0:
             text, role = right.pop()
@@ -82,6 +72,20 @@ class Header(Pane, can_focus=False):
         cells = cells_of(way)
         between: list[Span] = [(way, "accent"), (" " * (gap - cells), "")] if cells < gap else [(" " * gap, "")]
         return self.strip([*left, *between, *right], width, self.palette["bar"])
+
+    def _fitting(self, width: int) -> tuple[list[Span], list[Span]]:
+        """Returns both ends of the line in the widest way that fits. What is at stake is said before the screens' names
+        are, in one word where that leaves these readable."""
+        right, spare = self._right(brief=False), 0
+        for letters, brief in _WAYS:
+            left, right = self._left(letters), self._right(brief=brief)
+            # That the agent is well is the one thing that may be left out.
+            needed = sum(cells_of(text) for text, role in right if role != "ok")
+            spare = width - needed - sum(cells_of(text) for text, _ in left)
+            if spare >= 0:
+                return self._left(letters, self._whole(letters, spare)), right
+        # Even the keys alone are too much: the project's name gives way.
+        return self._left(_CLOSE, shorter=-spare), right
 
     def _whole(self, letters: int, spare: int) -> set[str]:
         """Returns the screens whose names can stand whole in `spare` cells, the shortest first."""
@@ -121,10 +125,11 @@ class Header(Pane, can_focus=False):
             at += cells
         return spans
 
-    def _right(self) -> list[Span]:
+    def _right(self, *, brief: bool) -> list[Span]:
         spans: list[Span] = []
         if self._protected:
-            spans += [(f" {one_line(self._protected).upper()} PROTECTED ", "banner"), (" ", "")]
+            name = "" if brief else f"{one_line(self._protected).upper()} "
+            spans += [(f" {name}PROTECTED ", "banner"), (" ", "")]
         if self.podium.read_only:
             spans.append(("read-only ", "warn!"))
         if self._stale:
