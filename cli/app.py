@@ -126,8 +126,9 @@ def build(only: str | None = None) -> typer.Typer:
     def root(context: typer.Context, directory: Directory = None, version: Version = False) -> None:
         if version:
             from ..core.version import VERSION
+            from .text import output
 
-            print(f"podium {VERSION}")
+            output.line(f"podium {VERSION}")
             raise typer.Exit
         session.directory.set(directory)
         if context.invoked_subcommand is None and not context.resilient_parsing:

@@ -1,8 +1,10 @@
 """What the shell offers after TAB: names of the project. Nothing here may raise: a completion that fails offers
-nothing."""
+nothing. Shells write a name into the command line as it is, and zsh evaluates it: one that a registry has, and that is
+no plain word, is not offered."""
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,13 +14,16 @@ if TYPE_CHECKING:
     from ..core.cockpit import Cockpit
 
 
+_WORD = re.compile(r"[\w@%+=:,./-]+")
+
+
 def _offered(names: Callable[[Cockpit], Iterable[str]], incomplete: str) -> list[str]:
     with suppress(Exception):
         from .session import opened
 
         cockpit = opened()
         try:
-            return [name for name in names(cockpit) if name.startswith(incomplete)]
+            return [name for name in names(cockpit) if name.startswith(incomplete) and _WORD.fullmatch(name)]
         finally:
             cockpit.close()
     return []

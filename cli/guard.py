@@ -10,11 +10,11 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from ..core.domain.text import clean, one_line
+from ..core.domain.text import one_line
 from ..core.errors import NotNamed, PodiumError, known
 from .session import directory
 from .streams import OutputLost, guarded_streams
-from .text.diagnostics import DONE, FAILED, INTERRUPTED, UNREACHABLE, clean_lines, hint, interactive, note, report
+from .text.diagnostics import DONE, FAILED, INTERRUPTED, UNREACHABLE, debug, hint, interactive, note, report
 
 
 def guarded(action: Callable[[], int]) -> int:
@@ -44,7 +44,7 @@ def _guarded(action: Callable[[], int]) -> int:
     except OSError as error:
         if error.filename is None or debugging():
             return crash(error)
-        note(f"podium: {one_line(str(error.filename))}: {error.strerror}", style="red")
+        note("podium: ", str(error.filename), f": {error.strerror}", style="red")
         return UNREACHABLE
     except Exception as error:
         return crash(error)
@@ -60,8 +60,8 @@ def _asked(error: NotNamed, action: Callable[[], int]) -> int:
 
     try:
         ask(
-            [clean(error.message)],
-            f"send it to {clean(error.address)}, now and later",
+            [error.message],
+            f"send it to {error.address}, now and later",
             "",
             otherwise="nothing was sent",
         )
@@ -85,20 +85,20 @@ def debugging() -> bool:
 def _reported(error: PodiumError) -> int:
     """Says what happened, with the traceback for who debugs; returns the exit code."""
     if debugging():
-        traceback.print_exception(error)
+        debug(error)
     return report(error)
 
 
 def crash(error: BaseException) -> int:
     """Reports an error that nobody foresaw: one sentence, and the traceback in a file. Returns the exit code."""
     if debugging():
-        traceback.print_exception(error)
+        debug(error)
         return FAILED
     text = known.hidden("".join(traceback.format_exception(error)))
     where = _keep(text)
     said = " ".join(one_line(known.hidden(str(error))).split())[:200]
     note(f"podium: unexpected error: {type(error).__name__}{f': {said}' if said else ''}", style="red")
-    hint(f"the traceback is in {where}" if where else clean_lines(text))
+    hint(f"the traceback is in {where}" if where else text)
     return FAILED
 
 

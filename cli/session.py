@@ -96,6 +96,7 @@ def opened() -> Cockpit:
 
 def tell(text: str) -> None:
     """Says what opening the project has found out."""
-    from .text.diagnostics import clean_lines, note
+    from .text.diagnostics import note
 
-    note(clean_lines(text), style="yellow")
+    for line in text.splitlines():
+        note(line, style="yellow")

@@ -60,13 +60,14 @@ def tell(text: str, stream: TextIO | None = None) -> None:
         pass  # what is in the stream's buffer is written with a later line
 
 
-def run_main(work: Callable[[], object]) -> int:
+def run_main(work: Callable[[], object], shown: Callable[[str], str] = str) -> int:
     """Runs the work of a child process and returns its exit code. A PodiumError goes to standard error, its message
-    in the first line and its hint in the second."""
+    in the first line and its hint in the second: for a process that reads them, or as `shown` makes them for a
+    person."""
     try:
         work()
     except PodiumError as error:
-        tell(f"{error.message}\n{error.hint}".rstrip(), sys.stderr)
+        tell(shown(f"{error.message}\n{error.hint}".rstrip()), sys.stderr)
         return error.exit_code
     return 0
 

@@ -329,18 +329,89 @@ def test_no_handler_of_a_message_calls_the_one_that_it_overrides() -> None:
     assert found == []
 
 
-def test_only_output_prints_on_standard_output() -> None:
-    wrong = []
-    for path in sources("cli"):
-        if path.name in ("output.py", "main.py"):
-            continue
-        for node in ast.walk(parsed(path)):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "typer.echo", "sys.stdout.write"):
-                to_stderr = any(word.arg == "file" and "stderr" in ast.unparse(word.value) for word in node.keywords)
-                version = path.name == "app.py" and "VERSION" in ast.unparse(node)
-                if not to_stderr and not version:
-                    wrong.append(f"{path.name}:{node.lineno}")
-    assert not wrong
+# Who writes by itself, and what. All other words go through output.py and diagnostics.py, which clean them.
+OWN_WRITERS = {
+    "cli/text/output.py": "standard output",
+    "cli/text/diagnostics.py": "standard error",
+    "cli/streams.py": "the descriptors below them",
+    "cli/interaction/terminal.py": "what a shell in a container prints, which has this terminal for itself",
+    "cli/main.py": "the version, before anything else is loaded",
+    "core/triggers/agent.py": "the agent's log, in print_line",
+    "core/triggers/wake.py": "a byte into the pipe of its own process",
+}
+# What may be asked of a stream without writing to it.
+ASKED = ("isatty", "fileno", "flush", "encoding")
+STREAMS = ("sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__")
+SHOWING = ("echo", "secho", "echo_via_pager", "style", "prompt", "confirm", "print_exception", "print_exc", "print_tb")
+
+
+def test_what_is_written_is_cleaned() -> None:
+    wrong = {
+        f"{file}:{node.lineno}"
+        for folder in ("cli", "core/triggers", "core/cockpit")
+        for path in sources(folder)
+        if (file := str(path.relative_to(ROOT))) not in OWN_WRITERS
+        for node in writers(parsed(path))
+    }
+    assert wrong == set(), "call output.line() or diagnostics.note(), in the agent say()"
+    found = [node.lineno for node in writers(parsed(ROOT / "core/triggers/agent.py"))]
+    assert len(found) == 1, "print_line() alone"
+
+
+def writers(tree: ast.AST) -> list[ast.expr | ast.stmt]:
+    """Returns the nodes by which a file writes to a terminal without asking anybody."""
+    harmless = {node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in ASKED}
+    found: list[ast.expr | ast.stmt] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in ("print", "input"):
+            found.append(node)
+        elif isinstance(node, ast.Attribute):
+            name = ast.unparse(node)
+            module, _, attribute = name.rpartition(".")
+            shows = module in ("typer", "click", "traceback") and attribute in SHOWING
+            if shows or name == "os.write" or (name in STREAMS and node not in harmless):
+                found.append(node)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            module = getattr(node, "module", None) or ""
+            names = {alias.name for alias in node.names}
+            taken = module in ("sys", "typer", "click", "traceback") and names & {"stdout", "stderr", *SHOWING}
+            if taken or (not module and names & {"logging", "warnings"}):
+                found.append(node)
+    return found
+
+
+def test_another_writer_would_be_seen() -> None:
+    for source in (
+        "print(text)",
+        "call(say=print)",
+        "print(text, file=sys.stderr)",
+        "sys.stderr.write(text)",
+        "sys.stdout.buffer.write(data)",
+        "console(file=sys.stdout)",
+        "os.write(sys.stdout.fileno(), data)",
+        "typer.echo(text)",
+        "typer.confirm(text)",
+        "from typer import secho",
+        "from sys import stdout",
+        "traceback.print_exc()",
+        "import logging",
+        "input('name? ')",
+    ):
+        assert writers(ast.parse(source)), source
+    assert not writers(ast.parse("sys.stdout.isatty() and sys.stdout.flush() and options.confirm and os.read(0, 1)"))
+
+
+def test_nobody_else_says_that_a_text_is_clean() -> None:
+    """`Painted` and `job_commands` pass text on as it is: the first is made by `paint` alone, the second is for ci_job.py."""
+    wrong = {
+        f"{file}: {name}"
+        for path in sources("cli")
+        if (file := str(path.relative_to(ROOT))) != "cli/text/diagnostics.py"
+        for node in ast.walk(parsed(path))
+        for name in [getattr(node, "attr", None) or getattr(node, "id", None) or getattr(node, "name", None)]
+        if name == "Painted" or (name == "job_commands" and file != "cli/commands/ci_run.py")
+    }
+    assert wrong == set()
 
 
 HEAVY = (

@@ -249,7 +249,7 @@ def _print_log(ci: Ci, job: CiJob, repo: str, follow: bool) -> None:
         piece = ci.log(job.id, offset=offset, repo=repo)
         *lines, rest = (rest + piece.text).split("\n")
         for line in lines:
-            output.line(clean(line))
+            output.logged(line)
         moved, offset = piece.next != offset, piece.next
         if piece.note and piece.note != said:
             said = piece.note
@@ -261,7 +261,7 @@ def _print_log(ci: Ci, job: CiJob, repo: str, follow: bool) -> None:
             output.flush()
             time.sleep(max(piece.retry_after, _POLL_INTERVAL))
     if rest:
-        output.line(clean(rest))
+        output.logged(rest)
 
 
 def rerun(

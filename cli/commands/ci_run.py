@@ -75,7 +75,7 @@ def ci_run(
     with _ends() as ends:
         detail, waited = _follow(cockpit, job, run.id, ends)
     for title, message in job_log.failures(detail):
-        diagnostics.note(job_log.annotation(job, "error", title, message))
+        diagnostics.job_commands([job_log.annotation(job, "error", title, message)])
     _write(job, detail, _reports(cockpit, run.id), summary or job.summary, outputs or job.outputs)
     if output_format is Format.JSON:
         output.document(shapes.run(detail.run))
@@ -113,7 +113,7 @@ def _follow(cockpit: Cockpit, job: Job, run_id: int, ends: list[int]) -> tuple[R
             cockpit.runs.cancel(run_id, why=_WAITS if waits else "the CI job was cancelled")
             if waits:
                 names = ", ".join(step.name for step in detail.steps if step.state is StepState.WAITING)
-                diagnostics.note(job_log.annotation(job, "error", names, _WAITS))
+                diagnostics.job_commands([job_log.annotation(job, "error", names, _WAITS)])
         if detail.run.state.finished or (deadline and time.monotonic() > deadline):
             return detail, waited
         time.sleep(_POLL_INTERVAL)
@@ -122,7 +122,7 @@ def _follow(cockpit: Cockpit, job: Job, run_id: int, ends: list[int]) -> tuple[R
 def _print(job: Job, step: Step, lines: StepLines) -> None:
     title = f"{step.name}: {step.state.value}" + (", unchanged" if step.cached else "")
     texts = (line.text for batch in lines.new(step.name) for line in batch)
-    diagnostics.notes(job_log.group(job, title, texts))
+    diagnostics.job_commands(job_log.group(job, title, texts))
 
 
 def _reports(cockpit: Cockpit, run_id: int) -> list[GateReport]:

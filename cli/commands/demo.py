@@ -173,7 +173,7 @@ class _Teller:
     """Tells events on standard error. On a terminal the last line says what is being done now, and is replaced."""
 
     def __init__(self) -> None:
-        self._live = diagnostics.colourful(sys.stderr)
+        self._live = diagnostics.colourful()
         self._doing: list[str] = []
         self._waiting = ""
         self._began = time.monotonic()
@@ -188,7 +188,7 @@ class _Teller:
             self._waiting = ""
             at = paint(f"{time.monotonic() - self._began:5.1f} s", "dim")
             note()
-            self._lines(f"{at} ", 8, text, aside, bold=True)
+            self._lines((at, " "), 8, text, aside, bold=True)
         elif event.kind is EventKind.DOING:
             self._doing.append(event.text)
         elif event.kind is EventKind.WAITING:
@@ -197,10 +197,10 @@ class _Teller:
             good = event.kind is EventKind.DONE
             mark = paint(glyph("✓", "+") if good else glyph("✗", "x"), "green" if good else "red")
             self._doing = [each for each in self._doing if not event.text.startswith(each)]
-            self._lines(f"         {mark}", 10, text, aside)
+            self._lines(("         ", mark), 10, text, aside)
         self._draw()
 
-    def _lines(self, mark: str, taken: int, text: str, aside: str, *, bold: bool = False) -> None:
+    def _lines(self, mark: tuple[str, ...], taken: int, text: str, aside: str, *, bold: bool = False) -> None:
         """Writes a text after its mark, which takes so many cells, and what stands aside; folds them at the width of
         the terminal. A pipe has no width."""
         shown = text.lstrip(" ")
@@ -208,15 +208,15 @@ class _Teller:
         room = _columns() - taken - lead - 1
         folded = textwrap.wrap(shown, room, subsequent_indent="  ", break_long_words=False) or [""]
         beside = aside and len(folded[-1]) + len(aside) + 2 <= room
-        lines = [paint(each, "bold") if bold else each for each in folded]
+        lines = [[paint(each, "bold") if bold else each] for each in folded]
         if beside:
-            lines[-1] += f"  {paint(aside, 'dim')}"
+            lines[-1] += ["  ", paint(aside, "dim")]
         elif aside:
             asides = textwrap.wrap(aside, room, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
-            lines += [paint(each, "dim") for each in asides]
-        note(f"{mark} {' ' * lead}{lines[0]}".rstrip())
+            lines += [[paint(each, "dim")] for each in asides]
+        note(*mark, " " * (1 + lead), *lines[0])
         for each in lines[1:]:
-            note(f"{' ' * (taken + 1 + lead)}{each}")
+            note(" " * (taken + 1 + lead), *each)
 
     @property
     def _awaited(self) -> list[str]:
@@ -225,11 +225,11 @@ class _Teller:
     def _draw(self) -> None:
         if self._live and self._awaited:
             shown = output.cut(", ".join(clean(each) for each in self._awaited), 66)
-            _put(f"         {paint(glyph('…', '.'), 'cyan')} {shown}")
+            diagnostics.redraw("         ", paint(glyph("…", "."), "cyan"), f" {shown}")
 
     def _wipe(self) -> None:
         if self._live and self._awaited:
-            _put("\r\x1b[K")
+            diagnostics.wipe()
 
     def close(self) -> None:
         self._wipe()
@@ -243,12 +243,6 @@ def _columns() -> int:
         return max(40, os.get_terminal_size(sys.stderr.fileno()).columns or 80)
     except (OSError, ValueError):
         return 10_000
-
-
-def _put(text: str) -> None:
-    """Writes to standard error. A lost terminal must not keep the demonstration from stopping what it started."""
-    with contextlib.suppress(OSError, ValueError):
-        print(text, end="", file=sys.stderr, flush=True)
 
 
 def _summary(results: list[DemoResult], output_format: Format) -> None:

@@ -12,7 +12,6 @@ import typer
 
 from ...core.cockpit import Cockpit, LogLine, without_redraws
 from ...core.domain.runs import RunDetail, Step, StepState
-from ...core.domain.text import clean
 from ...core.errors import NotFound, UsageError
 from ..interaction.follow import POLL_INTERVAL
 from ..interaction.step_lines import StepLines
@@ -111,7 +110,7 @@ def _worker(cockpit: Cockpit, number: int) -> int:
     if path.exists():
         with path.open(encoding="utf-8", errors="backslashreplace") as file:
             for line in file:
-                output.line(clean(line.rstrip("\n")))
+                output.logged(line.rstrip("\n"))
     return diagnostics.DONE
 
 

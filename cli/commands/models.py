@@ -11,7 +11,7 @@ import typer
 from ...core.cockpit import Cockpit
 from ...core.domain.comparisons import Change, ComparedRow, Comparison
 from ...core.domain.models import Version
-from ...core.domain.text import clean, one_line
+from ...core.domain.text import clean
 from ...core.domain.text.format import ago, figure, moment, short_commit
 from ...core.domain.verdicts import VersionVerdict, last_word
 from ...core.errors import PodiumError
@@ -208,7 +208,7 @@ def compare(
         return diagnostics.DONE
     rows = comparison.shown(differing=not all_, noise=all_)
     if form is not None:
-        output.line(cockpit.comparing.written(comparison, form.value, rows).rstrip("\n"))
+        output.lines(cockpit.comparing.written(comparison, form.value, rows).rstrip("\n"))
         return diagnostics.DONE
     _print_compared(comparison, rows, output_format, whole=all_)
     if not rows:
@@ -235,10 +235,11 @@ def _flipped(comparison: Comparison, most: int | None) -> Iterator[str]:
         for subject, cell in zip(comparison.subjects, row.cells, strict=True):
             if cell.flips is None or not cell.flips.rows:
                 continue
-            yield f"\n{subject.label} against {base} on the rows of the gate {row.of}: {cell.text}"
+            yield ""
+            yield f"{subject.label} against {base} on the rows of the gate {row.of}: {cell.text}"
             shown = cell.flips.rows if most is None else cell.flips.rows[:_FLIPPED]
             for each in shown:
-                yield one_line(f"  {'▼' if each.worse else '▲'} row {each.row}  {cell.flips.words(each, base, most)}")
+                yield f"  {'▼' if each.worse else '▲'} row {each.row}  {cell.flips.words(each, base, most)}"
             left = cell.flips.better + cell.flips.worse - len(shown)
             if left:
                 yield f"  and {left:,} more"

@@ -9,7 +9,7 @@ from ...core.domain.plans import Plan
 from ...core.domain.text.planned import plan_lines
 from ...core.errors import Interrupted, Refused
 from ..text import diagnostics
-from ..text.diagnostics import note, paint
+from ..text.diagnostics import note
 
 
 def agree(plan: Plan, *, yes: bool, confirm: str) -> str:
@@ -50,7 +50,7 @@ def ask(
         raise Refused(f"there is no terminal to confirm this: {what}", hint=command)
     try:
         question = f"type {wanted} to {what}: " if wanted else f"{what}? [y/N] "
-        print(paint(question, "bold"), end="", file=sys.stderr, flush=True)
+        diagnostics.ask(question)
         answer = sys.stdin.readline().strip()
     except KeyboardInterrupt:
         note()

@@ -72,9 +72,9 @@ class Follower:
             or (step.state.finished and self._told.get(step.name) is step.state)
         ):
             return
-        prefix = f"{paint(clean(step.name), 'cyan')} {glyph('│', '|')} "
+        before = (paint(step.name, "cyan"), f" {glyph('│', '|')} ")
         for batch in self._printed.new(step.name):
-            diagnostics.notes(f"{prefix}{clean(each.text)}" for each in batch)
+            diagnostics.notes((each.text for each in batch), before)
 
     def _tell(self, step: Step) -> None:
         if self._told.get(step.name) is step.state:
@@ -89,12 +89,10 @@ class Follower:
             fancy, plain, style = _MARKS[step.state]
             took = duration(step.ended - step.started) if step.started is not None and step.ended is not None else ""
             came = f"from run {step.origin}" if step.cached and step.origin else "unchanged" if step.cached else took
-            reason = (
-                f": {clean(step.message.splitlines()[0])}"
-                if step.message and step.state is not StepState.SUCCEEDED
-                else ""
-            )
-            note(f"{paint(glyph(fancy, plain), style)} {clean(step.name)} {paint(came, 'dim')}{reason}".rstrip())
+            tells = step.message and step.state is not StepState.SUCCEEDED
+            reason = f": {step.message.splitlines()[0].rstrip()}" if tells else ""
+            rest = (" ", paint(came, "dim"), reason) if came or reason else ()
+            note(paint(glyph(fancy, plain), style), f" {step.name}", *rest)
 
 
 def follow(

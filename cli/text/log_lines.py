@@ -6,7 +6,6 @@ from enum import StrEnum
 
 from ...core.cockpit import LogLine
 from ...core.domain.frozen import Frozen
-from ...core.domain.text import clean
 from ...core.domain.text.format import moment
 from . import output
 
@@ -47,5 +46,5 @@ class LineWriter(Frozen):
             output.json_line({self.source: log, **number, "at": moment(line.at), "stream": stream, "text": line.text})
             return
         at = f"{moment(line.at) or _NO_TIME} " if self.timestamps else ""
-        name = f"{clean(log)} | " if self.several else ""
-        output.line(f"{at}{name}{clean(line.text)}")
+        name = f"{log} | " if self.several else ""
+        output.logged(line.text, at + name)

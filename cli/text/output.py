@@ -1,5 +1,8 @@
 """Standard output: tables for people, tab-separated lines for `cut`, JSON for programs. Nothing else in cli/ writes
-there."""
+there.
+
+What is written is cleaned here; JSON is not, which writes control characters as escapes of its own.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from enum import StrEnum
 from typing import Any
 
 from ...core.domain.frozen import Frozen
-from ...core.domain.text import one_line
+from ...core.domain.text import clean, one_line, unbroken
 from ..streams import check_reader
-from .diagnostics import paint
+from .diagnostics import line_of, paint
 
 
 class Format(StrEnum):
@@ -71,13 +74,25 @@ _STYLES = {
 _C1 = re.compile("[\x7f-\x9f]")
 
 
-def line(text: str = "") -> None:
-    sys.stdout.write(text + "\n")
+def line(*pieces: str) -> None:
+    """Writes one line."""
+    _write(line_of(pieces))
+
+
+def logged(text: str, before: str = "") -> None:
+    """Writes a line of a log as a terminal would leave it, behind what is said of it. There are millions of them."""
+    sys.stdout.write(f"{before and unbroken(before)}{clean(text)}\n")
+
+
+def lines(text: str) -> None:
+    """Writes a text of several lines."""
+    for each in text.split("\n"):
+        line(each)
 
 
 def document(value: Any) -> None:
     """Writes one JSON document."""
-    line(as_text(value))
+    _write(as_text(value))
 
 
 def as_text(value: Any) -> str:
@@ -91,7 +106,11 @@ def as_text(value: Any) -> str:
 
 def json_line(value: Any) -> None:
     """Writes one JSON value on one line, for streams."""
-    line(_json(value))
+    _write(_json(value))
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
 
 
 def _json(value: Any, indent: int | None = None) -> str:
@@ -109,17 +128,17 @@ def rows(format: Format, columns: Sequence[Column], cells: Iterable[Sequence[str
         document(list(shapes))
     elif format is Format.PLAIN:
         for row in cells:
-            line("\t".join(one_line(cell) for cell in row))
+            _write("\t".join(one_line(cell) for cell in row))
     else:
         table(columns, cells)
 
 
 def pairs(items: Iterable[tuple[str, str]]) -> None:
     """Writes names and values in two aligned columns; empty values are left out."""
-    kept = [(name, one_line(value)) for name, value in items if value]
+    kept = [(one_line(name), one_line(value)) for name, value in items if value]
     width = max((len(name) for name, _ in kept), default=0)
     for name, value in kept:
-        line(f"{name:<{width}}  {value}")
+        _write(f"{name:<{width}}  {value}")
 
 
 def table(columns: Sequence[Column], cells: Iterable[Sequence[str]]) -> None:
@@ -127,11 +146,12 @@ def table(columns: Sequence[Column], cells: Iterable[Sequence[str]]) -> None:
     safe = [[one_line(cell) for cell in row] for row in cells]
     if not safe:
         return
-    widths = [max(len(column.title), *(width(row[index]) for row in safe)) for index, column in enumerate(columns)]
+    titles = [one_line(column.title) for column in columns]
+    widths = [max(len(title), *(width(row[index]) for row in safe)) for index, title in enumerate(titles)]
     _narrow(columns, widths)
-    line(paint(_aligned(columns, [column.title for column in columns], widths), "dim", stream=sys.stdout))
+    _write(paint(_aligned(columns, titles, widths), "dim", stream=sys.stdout))
     for row in safe:
-        line(_aligned(columns, row, widths))
+        _write(_aligned(columns, row, widths))
 
 
 def _aligned(columns: Sequence[Column], row: Sequence[str], widths: Sequence[int]) -> str:

@@ -22,7 +22,7 @@ def add_file(project: Project, environment: Environment, file: Path, table: Labe
             f"{environment.name} keeps no keys, so labels cannot name requests by one",
             hint=f"set environments.{environment.name}.key to the column of requests that holds it, or give ids",
         )
-    hidden = bool(table.key) and environment.key in environment.redact
+    hidden = bool(table.key) and environment.key in environment.never_kept
     salt = salt_of(project.state, environment.name) if hidden else ""
     left = Counter[str]()
     with LabelStore.open(project.state, environment.name) as store:

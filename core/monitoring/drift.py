@@ -95,7 +95,7 @@ def expected(moment: Moment, name: str) -> bool:
     """Tells whether requests are known to have a column: those of the reference had it, or the monitor names it. A file
     may have what no request has, such as the target."""
     spec, environment = moment.monitor.reference, moment.project.environments.get(moment.monitor.environment)
-    if environment is not None and name in environment.redact:
+    if environment is not None and name in environment.never_kept:
         return False
     return name in moment.monitor.columns or bool(spec.first or spec.same)
 

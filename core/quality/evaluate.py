@@ -7,12 +7,13 @@ never passes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
+from ..domain.column_names import NeverKept
 from ..domain.frozen import Frozen
 from ..domain.metrics import is_function
 from ..domain.models import Version
@@ -208,7 +209,7 @@ def _report(
     at: float,
     run_id: int | None,
     bench: CheckInputs | None,
-    hidden: Collection[str] = (),
+    hidden: NeverKept | None = None,
 ) -> GateReport:
     return GateReport(
         gate=gate.name,
@@ -225,16 +226,16 @@ def _report(
         confusion=_drawn(bench, pictures.confusion, None),
         calibration=_drawn(bench, pictures.calibration, ()),
         data_digest=_digest(bench) if bench else "",
-        flips=_flips(bench, hidden) if bench else None,
+        flips=_flips(bench, hidden or NeverKept(())) if bench else None,
     )
 
 
-def _never_kept(project: Project) -> frozenset[str]:
+def _never_kept(project: Project) -> NeverKept:
     """Returns the columns that an environment redacts: no report has their values either."""
-    return frozenset(name for each in project.environments.values() for name in each.redact)
+    return NeverKept(name for each in project.environments.values() for name in each.redact)
 
 
-def _flips(bench: CheckInputs, hidden: Collection[str]) -> Flips | None:
+def _flips(bench: CheckInputs, hidden: NeverKept) -> Flips | None:
     """Returns on which rows candidate and champion part, with the inputs of some but for `hidden` columns; None where
     they cannot be compared row by row."""
     if bench.champion is None:
@@ -242,9 +243,10 @@ def _flips(bench: CheckInputs, hidden: Collection[str]) -> Flips | None:
     data = bench.data
     with suppress(Unmeasurable):
         found = pictures.flips(bench.candidate.answers(), bench.champion.answers())
-        left_out = {*hidden, *data.targets}
-        inputs = data.frame[[name for name in data.frame.columns if name not in left_out]]
-        return found and pictures.with_inputs(found, inputs, lambda text: masked(text, data.secrets))
+        inputs = data.frame[[name for name in data.frame.columns if name not in hidden and name not in data.targets]]
+        return found and pictures.with_inputs(
+            found, inputs, lambda text: masked(text, data.secrets), kept=hidden.without
+        )
     return None
 
 

@@ -85,9 +85,12 @@ def flips(answers: ModelAnswers, before: ModelAnswers) -> Flips | None:
     return Flips(len(better), len(worse), tuple(rows))
 
 
-def with_inputs(found: Flips, inputs: Any, say: Callable[[str], str]) -> Flips:
+def with_inputs(
+    found: Flips, inputs: Any, say: Callable[[str], str], kept: Callable[[Any], Any] = lambda value: value
+) -> Flips:
     """Returns the same with the inputs of the rows that are named, from a table of all rows: its columns in which these
-    rows differ most from all, the most telling first. `say` makes a text fit to be kept."""
+    rows differ most from all, the most telling first. `kept` leaves out of a value what is not to be kept, and `say`
+    makes a text fit for it."""
     from dataclasses import replace
 
     places = [each.row - 1 for each in found.rows]
@@ -97,7 +100,7 @@ def with_inputs(found: Flips, inputs: Any, say: Callable[[str], str]) -> Flips:
     columns = _telling(inputs, [each.row - 1 for each in found.rows if each.worse] or places)[:MOST_COLUMNS]
     chosen = inputs[columns].iloc[places]
     rows = [
-        replace(each, values=tuple(_cut(say(_written(value))) for value in values))
+        replace(each, values=tuple(_cut(say(_written(kept(value)))) for value in values))
         for each, values in zip(found.rows, chosen.itertuples(index=False, name=None), strict=True)
     ]
     return replace(found, rows=tuple(rows), columns=tuple(map(str, columns)))

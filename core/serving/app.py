@@ -352,6 +352,8 @@ class App:
         allowed = self._senders.take(client, len(entries))
         more = {"client": client} if client else {}
         for number, entry in enumerate(entries[:allowed]):
+            if self._redaction is not None:
+                entry = {**entry, "truth": self._redaction.label(entry["truth"])}
             record = {"received": round(time.time(), 3), "version": self.options.version, **more, **entry}
             if not recorder.feedback(record, len(body) // len(entries) + 128):
                 return problem(503, "TEMPORARILY_UNAVAILABLE", _taken(number, len(entries)))

@@ -19,10 +19,14 @@ from typing import TYPE_CHECKING, Self
 from .. import reserve
 from ..adoption.settling import settle
 from ..config.latest import Latest
+from ..config.own import ENVIRONMENT_FILE
 from ..domain.frozen import Frozen
 from ..domain.project import Project
+from ..domain.text import clean, unbroken
 from ..errors import ConfigError, JournalError, PodiumError
 from ..identity.account import whoami
+from ..identity.home import STATE
+from ..identity.private import ensure_private
 from ..identity.processes import started_at
 from ..journal import Journal
 from .troubles import note
@@ -86,13 +90,16 @@ class WatchedConfiguration:
 def run(home: Path, *, say: Say | None = None, listen: str = "", metrics: str = "") -> None:
     """Runs the agent in this process until SIGTERM, SIGINT or SIGHUP. `listen` is where it receives webhooks, `metrics`
     where it shows /metrics (default: where podium.yaml says). Raises Refused if another agent of this project is
-    running or has replaced this one, and ConfigError if podium.yaml cannot be used."""
+    running or has replaced this one, or if others may read the file of its variables, and ConfigError if podium.yaml
+    cannot be used."""
     narrate = say or print_line
     settled = settle(home)
     if settled.refusal is not None:
         raise settled.refusal
     for line in settled.notes:
         narrate(line)
+    # Whoever started this one may have read it without a look at its mode, as systemd does.
+    ensure_private(home / STATE / ENVIRONMENT_FILE)
     elsewhere = _watch(home, narrate, listen, metrics)
     if elsewhere is not None:
         narrate(f"the project was moved to {elsewhere}: going on there")
@@ -350,13 +357,19 @@ def _end_on_signals(stop: threading.Event, home: Path) -> None:
 
 
 def print_line(text: str) -> None:
-    """Writes a line of the agent's log, with its time."""
+    """Writes a line of the agent's log, with its time: one line, whatever servers and files have brought into it."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     with suppress(OSError):
-        print(f"{stamp} {text}", flush=True)
+        print(f"{stamp} {unbroken(text)}", flush=True)
+
+
+def cleaned_lines(text: str) -> str:
+    """Returns what the agent says of its end, which a terminal may show."""
+    return "\n".join(clean(line) for line in text.splitlines())
 
 
 if __name__ == "__main__":
     from ..child import run_main
 
-    sys.exit(run_main(lambda: run(Path(sys.argv[1]), **dict(zip(("listen", "metrics"), sys.argv[2:], strict=False)))))
+    arguments = dict(zip(("listen", "metrics"), sys.argv[2:], strict=False))
+    sys.exit(run_main(lambda: run(Path(sys.argv[1]), **arguments), cleaned_lines))

@@ -22,7 +22,7 @@ from ..errors import PodiumError, Refused, RunFailed, Unreachable
 from ..identity.account import whoami
 from ..identity.processes import started_at
 from . import projects
-from .agent import print_line
+from .agent import cleaned_lines, print_line
 from .daemon import spawn
 from .watched import Watched, last_words
 from .webhooks import Bell, Receiver, bell
@@ -241,4 +241,4 @@ def _reap(pid: int | None) -> None:
 if __name__ == "__main__":
     from ..child import run_main
 
-    sys.exit(run_main(lambda: run(listen=sys.argv[1] if len(sys.argv) > 1 else "")))
+    sys.exit(run_main(lambda: run(listen=sys.argv[1] if len(sys.argv) > 1 else ""), cleaned_lines))

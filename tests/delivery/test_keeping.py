@@ -89,6 +89,7 @@ def test_a_redacted_key_has_a_salt_that_stays(tmp_path: Path) -> None:
     assert found["KEY_SALT"] == file.read_text() == salt_of(tmp_path / ".podium", "production")
     assert file.stat().st_mode & 0o777 == 0o600 and len(found["KEY_SALT"]) == 64
     assert "KEY_SALT" not in told(tmp_path, "{key: flight}")
+    assert "KEY_SALT" in told(tmp_path, "{redact: ['Flight '], key: flight}"), "however the name is written"
     file.write_text("")
     with pytest.raises(PodiumError, match="is damaged"):
         told(tmp_path, "{redact: [email], key: email}")

@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from podium.core.domain.text import PLAIN, Style, clean, one_line, parse_sgr, telling_line
+from podium.core.domain.text import PLAIN, Style, clean, one_line, parse_sgr, telling_line, unbroken
 
 nasty = st.lists(
     st.one_of(
@@ -128,6 +128,7 @@ def test_a_megabyte_of_escapes_takes_no_longer_than_its_length() -> None:
         "\x1bP" + "x" * 600_000,
     ):
         assert clean(text) == parse_sgr(text)[0]
+        unbroken(text)
 
 
 HOSTILE = {
@@ -181,6 +182,33 @@ def test_one_line_is_made_of_cleaned_lines(text: str) -> None:
 )
 def test_one_line_keeps_what_can_be_read(text: str, line: str) -> None:
     assert one_line(text) == line
+
+
+@given(nasty, nasty)
+@example("\x1b]0;never ended", "x")
+def test_a_line_that_was_put_together_is_one_line_that_hides_nothing(text: str, more: str) -> None:
+    line = unbroken(f"{text} kept {more}")
+    assert not [each for each in line if each != "\t" and unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp")]
+    assert not re.search("[\u202a-\u202e\u2066-\u2069]", line)
+    line.encode()
+    assert unbroken(line) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("Ray 2\x1b]0;pwned\x07\x1b[2J at h", "Ray 2 at h"),
+        ("Ray 2\rall is well", "Ray 2 all is well"),
+        ("Ray 2\b\b\bx at h", "Ray 2x at h"),
+        ("Ray \x1b]0;2 at h", "Ray 0;2 at h"),
+        ("Ray \x9d0;2\x1b[1m at h", "Ray 0;2 at h"),
+        ("a\r\nb\nc\r\n", "a b c"),
+        ("a\tb", "a\tb"),
+        ("gif\u202etxt.exe", "giftxt.exe"),
+    ],
+)
+def test_nothing_in_a_line_that_was_put_together_reaches_beyond_its_place(text: str, line: str) -> None:
+    assert unbroken(text) == line
 
 
 @pytest.mark.parametrize(

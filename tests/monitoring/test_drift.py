@@ -320,7 +320,7 @@ def test_a_column_that_vanishes_is_missing_in_all_requests(write: Write, journal
     drifted = measure(write(monitors(DRIFT.format("psi", "{first: 20}") + ", window: 20")), journal)
     assert drifted.value is not None and warned in drifted.warnings
     hidden = write(monitors(text.format("any", "{first: 20}")))
-    hidden_of = replace(hidden.environments["production"], redact=("origin",))
+    hidden_of = replace(hidden.environments["production"], redact=("Origin ",))
     project = replace(hidden, environments={"production": hidden_of})
     assert warned not in measure(project, journal, data.measure).warnings, "it is not kept"
 

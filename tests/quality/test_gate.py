@@ -157,7 +157,7 @@ def test_one_like_the_champion_passes_and_a_worse_one_fails_with_numbers(gate: C
         "z": f"{table.z[first.row - 1]:.6g}",
         "carrier": table.carrier[first.row - 1],
     }
-    hidden = gate("poor-both", "good", AGAINST, redact=("x", "carrier")).flips
+    hidden = gate("poor-both", "good", AGAINST, redact=("x", " Carrier")).flips
     assert hidden is not None and hidden.columns == ("z",) and len(hidden.rows[0].values) == 1
 
 

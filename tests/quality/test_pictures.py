@@ -119,6 +119,8 @@ def test_the_inputs_of_flipped_rows_are_kept_with_the_telling_ones_first() -> No
     assert said.startswith("is no, answered yes, v3 no: ") and said.endswith(", and 3 more")
     assert "row-0" in kept.words(kept.rows[0], "v3")
     assert with_inputs(Flips(0, 0, ()), inputs, str) == Flips(0, 0, ())
+    left = with_inputs(found, inputs[["id"]], str, kept=lambda value: value.removeprefix("row-"))
+    assert left.rows[0].values == ("0",)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,11 @@ def ask(replica: Replica, name: str) -> int:
     )[0]
 
 
+def found_private(directory: Path) -> list[Path]:
+    """Returns the files in which something is that must not be kept."""
+    return [path for path in directory.rglob("*") if path.is_file() and PRIVATE.encode() in path.read_bytes()]
+
+
 def tell(replica: Replica, name: str, truth: object, token: str = TOKEN) -> int:
     body = json.dumps({"request_id": name, "truth": truth}).encode()
     return replica.ask("POST", "/feedback", body, {"Authorization": f"Bearer {token}"})[0]
@@ -72,7 +77,33 @@ def test_requests_labels_and_inputs_come_from_a_replica_once(start: Start, tmp_p
         wait_until(lambda: store.collect() and "last" in store.of_ids(["last"]), 20, what="the last request is there")
         ids = [each.id for each in store.requests()]
         assert len(ids) == len(set(ids)) and set(ids) >= {"r0", "last"}
-    found = [path for path in tmp_path.rglob("*") if path.is_file() and PRIVATE.encode() in path.read_bytes()]
-    assert not found, "what must not be kept"
+    assert found_private(tmp_path) == [], "what must not be kept"
     command = Path(f"/proc/{again.process.pid}/cmdline")
     assert not command.exists() or TOKEN.encode() not in command.read_bytes()
+
+
+def test_a_column_is_not_kept_however_a_client_writes_its_name(start: Start, tmp_path: Path) -> None:
+    replica = start()
+    row = {"a": 1.0, "b": 2.0, "c": 3.0}
+    bodies = [
+        (f"\ufeffemail,a,b,c\n{PRIVATE},1,2,3\n", "text/csv"),
+        (f'a,b,c, "Email"\n1,2,3,{PRIVATE}\n', "text/csv"),
+        (json.dumps({"dataframe_records": [{**row, "EMAIL ": PRIVATE}]}), "application/json"),
+        (json.dumps({"dataframe_records": [{**row, "person": {"email": PRIVATE}}]}), "application/json"),
+        (json.dumps({"inputs": [{**row, "person": [{"Email": PRIVATE}]}]}), "application/json"),
+    ]
+    answered = [
+        replica.ask("POST", "/invocations", text.encode(), {"Content-Type": kind, "X-Request-Id": f"r{number}"})[0]
+        for number, (text, kind) in enumerate(bodies)
+    ]
+    assert answered[:3] == [200] * 3, "the model takes them, the first one with the mark before its first column"
+    assert tell(replica, "r0", {"late": 1, "Email": PRIVATE}) == 202
+    captured = tmp_path / "environments/production/capture"
+
+    def lines(kind: str) -> list[dict[str, object]]:
+        return [json.loads(line) for path in captured.glob(f"{kind}-*") for line in path.read_text().splitlines()]
+
+    wait_until(lambda: len(lines("capture")) == len(bodies) and lines("feedback"), 20, what="all of it is written")
+    assert all(each["redacted"] == ["email"] for each in lines("capture"))
+    assert lines("feedback")[0]["truth"] == {"late": 1}
+    assert found_private(tmp_path) == []

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from podium.core.child import run_main
 from podium.core.domain.runs import Run, RunState, Trigger
 from podium.core.errors import Refused, RunFailed
 from podium.core.identity.machine import Machine
@@ -57,6 +58,20 @@ def pushed(lab: Lab, commit: str) -> Run:
 
 def said(lab: Lab) -> str:
     return (lab.home / ".podium" / "agent.log").read_text()
+
+
+def test_what_servers_and_files_say_is_one_line_that_does_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log is looked at with `cat`, and `podium watch` writes on a terminal. A line without a time would also be taken
+    for what an agent says of its end."""
+    agent.print_line("pushes: a\x1b]0;pwned\x07\x1b[2J\x9b2Jb\rc\nd\u202e")
+    printed = capsys.readouterr().out
+    assert re.fullmatch(r"\S{20} pushes: ab c d\n", printed), printed
+
+    def refuse() -> None:
+        raise Refused("a\x1b[2Jb", hint="c\x1b]0;pwned\x07d")
+
+    assert run_main(refuse, agent.cleaned_lines) == Refused.exit_code
+    assert capsys.readouterr().err == "ab\ncd\n"
 
 
 def test_a_commit_to_a_watched_branch_starts_its_pipeline(lab: Lab) -> None:

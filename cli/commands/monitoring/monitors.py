@@ -148,7 +148,7 @@ def drift(
 
 def _report(text: str, to: Path | None) -> None:
     if to is None:
-        output.line(text)
+        output.lines(text)
     else:
         _write(to, f"{text}\n")
 

@@ -23,7 +23,7 @@ def variables(project: Project, environment: Environment) -> dict[str, str]:
         told["REDACT"] = json.dumps(environment.redact)
     if environment.key:
         told["KEY"] = environment.key
-        if environment.key in environment.redact:
+        if environment.key in environment.never_kept:
             told["KEY_SALT"] = salt_of(project.state, environment.name)
     return {f"{PREFIX}{name}": value for name, value in told.items()}
 

@@ -7,6 +7,7 @@ from dataclasses import field
 
 from ..access.clients import Auth, ClientLimits, Tls
 from ..access.roles import Roles
+from ..column_names import NeverKept
 from ..frozen import Frozen
 
 
@@ -173,6 +174,11 @@ class Environment(Frozen):
     unusable: str = ""
     """What is wrong with an output that is known; empty if nothing is."""
     line: int = 0
+
+    @property
+    def never_kept(self) -> NeverKept:
+        """Returns the columns of `redact`, however their names are written elsewhere."""
+        return NeverKept(self.redact)
 
     @property
     def verified(self) -> bool:

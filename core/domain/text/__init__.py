@@ -2,7 +2,8 @@
 something else. The one place where that is decided.
 
 `clean` gives a line as a terminal would leave it, with its tabs; `parse_sgr` gives the same text and where the colours
-stood; `one_line` makes one line of a text of several, for cells, titles and messages.
+stood; `one_line` makes one line of a text of several, for cells, titles and messages; `unbroken` is for a line that was
+put together, before it is written.
 """
 
 from __future__ import annotations
@@ -36,10 +37,13 @@ Span = tuple[int, int, Style]
 # In the order tried: strings that a terminal swallows whole (OSC, DCS, SOS, PM, APC; up to the end of the text where
 # unterminated), CSI sequences, other escapes, and 8-bit forms of the same. What is left over of controls is dropped
 # letter by letter.
-_STRING = r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|(?=\x1b)|$)"
+_BEGIN = r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])"
+_STRING = rf"{_BEGIN}[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|(?=\x1b)|$)"
+_ENDS = ("\x07", "\x1b\\", "\x9c")
 _CSI = r"(?:\x1b\[|\x9b)([0-?]*)([ -/]*)([@-~]|$|(?=[^ -~]))"
 _OTHER = r"\x1b[ -/]*[0-~]?"
 _ESCAPES = re.compile(f"{_STRING}|{_CSI}|{_OTHER}")
+_BEGINNING = re.compile(_BEGIN)
 # Controls but tab and carriage return; marks of direction, which make a text read as another one; marks without width
 # and tags, which hide in names. Joiners stay: emoji and several scripts are written with them.
 _HIDDEN = (
@@ -84,6 +88,22 @@ def one_line(text: str) -> str:
     if text.isprintable():
         return text
     return " ".join(clean(line) for line in _LINE_ENDS.split(text.rstrip("\r\n"))).replace("\t", " ")
+
+
+def unbroken(text: str) -> str:
+    """Returns a line that was put together of several texts: cleaned, and nothing that one of them brings writes over
+    or hides the others. A line break or a carriage return is a space, a backspace is left out. Tabs stay."""
+    if not _INTERESTING.search(text):
+        return text
+    text = _LINE_ENDS.sub(" ", text.rstrip("\r\n")).replace("\r", " ").replace("\b", "")
+    return _plain(_ESCAPES.sub(_left_open, text))
+
+
+def _left_open(found: re.Match[str]) -> str:
+    """Returns what of an escape stays in a line that was put together: what follows the beginning of a string without
+    an end is the rest of the line."""
+    begin = _BEGINNING.match(found[0])
+    return "" if begin is None or found[0].endswith(_ENDS) else found[0][begin.end() :]
 
 
 _TRACEBACK = "Traceback (most recent call last):"

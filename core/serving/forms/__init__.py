@@ -23,8 +23,10 @@ def rows_of(body: bytes | str, content_type: str) -> RequestRows | None:
     """Returns the columns and rows of a request; None for one that cannot be read as a table."""
     kind = content_type.partition(";")[0].strip().lower()
     try:
+        # A byte order mark is no part of the first column's name: neither pandas nor `json` takes it for one.
+        body = body.removeprefix("\ufeff") if isinstance(body, str) else body
         if kind == "text/csv":
-            return _csv(body.decode() if isinstance(body, bytes) else body)
+            return _csv(body.decode("utf-8-sig") if isinstance(body, bytes) else body)
         return _document(json.loads(body)) if kind == "application/json" else None
     except (ValueError, RecursionError, csv.Error):
         return None
@@ -90,7 +92,7 @@ def _columns(given: Mapping[str, Any]) -> RequestRows | None:
 
 
 def _csv(text: str) -> RequestRows | None:
-    lines = [row for row in csv.reader(io.StringIO(text)) if row]
+    lines = [row for row in csv.reader(io.StringIO(text)) if len(row) > 1 or (row and row[0].strip())]
     if not lines or any(len(row) != len(lines[0]) for row in lines):
         return None
     return RequestRows(tuple(lines[0]), tuple(tuple(map(_cell, row)) for row in lines[1:]))

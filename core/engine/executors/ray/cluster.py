@@ -1,4 +1,4 @@
-"""What a Ray cluster has, who uses it, and what waits (`podium cluster`)."""
+"""What a Ray cluster has, who uses it, and what waits (`podium cluster`). Whatever a head answers is text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def status(address: str) -> ClusterStatus:
     names = {node.id: node.address for node in found}
     return ClusterStatus(
         address,
-        str(version.get("ray_version") or ""),
+        _text(version.get("ray_version")),
         tuple(sorted(found, key=lambda node: (not node.alive, not node.head, node.address))),
         tuple(_job(each, names) for each in listed if str(each.get("status")) not in FINAL),
         tuple(_demands(_list(_map(report).get("resourceDemand")))),
@@ -38,18 +38,18 @@ def status(address: str) -> ClusterStatus:
 
 def _node(found: Any, usage: Mapping[str, Any]) -> ClusterNode:
     node = _map(found)
-    total = {str(name): float(value) for name, value in _map(node.get("resources_total")).items()}
-    shares = {name: Share(_used(usage.get(name)), value) for name, value in total.items() if not _internal(name)}
+    total = {name: value for name, value in _map(node.get("resources_total")).items() if _is_figure(value)}
+    shares = {name: Share(_used(usage.get(name)), float(value)) for name, value in total.items() if not _internal(name)}
     return ClusterNode(
-        str(node.get("node_id") or ""),
-        str(node.get("node_ip") or ""),
+        _text(node.get("node_id")),
+        _text(node.get("node_ip")),
         bool(node.get("is_head_node")),
         node.get("state") == "ALIVE",
         shares.get("CPU", Share()),
         shares.get("GPU", Share()),
         shares.get("memory", Share()),
-        {name: share for name, share in shares.items() if name not in _KNOWN},
-        one_line(str(node.get("state_message") or ""))[:_MAX_WORDS],
+        {_text(name): share for name, share in shares.items() if name not in _KNOWN},
+        _text(node.get("state_message")),
     )
 
 
@@ -59,23 +59,23 @@ def _internal(name: str) -> bool:
 
 def _used(pair: Any) -> float:
     values = _list(pair)
-    return float(values[0]) if values and isinstance(values[0], int | float) else 0.0
+    return float(values[0]) if values and _is_figure(values[0]) else 0.0
 
 
 def _job(found: Mapping[str, Any], names: Mapping[str, str]) -> ClusterJob:
-    metadata = {str(key): one_line(str(value)) for key, value in _map(found.get("metadata")).items()}
+    metadata = {str(key): _text(value) for key, value in _map(found.get("metadata")).items()}
     started: Any = found.get("start_time")
-    waits = str(found.get("message") or "") if found.get("status") == "PENDING" else ""
+    waits = _text(found.get("message")) if found.get("status") == "PENDING" else ""
     return ClusterJob(
-        one_line(str(found.get("submission_id") or found.get("job_id") or "")),
-        str(found.get("status")).lower(),
-        names.get(str(found.get("driver_node_id") or ""), ""),
+        _text(found.get("submission_id") or found.get("job_id")),
+        _text(str(found.get("status"))).lower(),
+        names.get(_text(found.get("driver_node_id")), ""),
         metadata.get("project", ""),
         metadata.get("run", ""),
         metadata.get("step", ""),
         metadata.get("asks", ""),
         started / 1000 if isinstance(started, int | float) else None,
-        one_line(waits)[:_MAX_WORDS],
+        waits,
     )
 
 
@@ -83,8 +83,18 @@ def _demands(found: list[Any]) -> Iterator[str]:
     for each in found:
         pair = _list(each)
         if len(pair) == 2 and isinstance(pair[0], dict):
-            wanted = ", ".join(f"{value:g} {name}" for name, value in _map(pair[0]).items() if not _internal(name))
-            yield f"{pair[1]} × {wanted or 'nothing'}"
+            asked = {name: value for name, value in _map(pair[0]).items() if _is_figure(value) and not _internal(name)}
+            wanted = ", ".join(f"{value:g} {_text(name)}" for name, value in asked.items())
+            yield f"{_text(pair[1])} × {wanted or 'nothing'}"
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
+def _text(found: Any) -> str:
+    """Returns what a head says in one line, which does nothing."""
+    return one_line(str(found or ""))[:_MAX_WORDS]
 
 
 def _dig(found: Any, *names: str) -> Any:
