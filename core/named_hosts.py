@@ -52,11 +52,8 @@ def require_named(
     if origin.own or not origin.host:
         return
     shown, what = str(origin), " and ".join(credentials)
-    if origin.scheme == "http" and secret:
-        raise Refused(
-            f"{what} is not sent to {shown}: over plain http everybody on the way reads it",
-            hint="use its https:// address, or a tunnel that ends on 127.0.0.1",
-        )
+    if secret:
+        require_encrypted(address, what)
     if is_named(home, origin, environ):
         return
     raise NotNamed(
@@ -65,6 +62,16 @@ def require_named(
         home=home,
         address=shown,
     )
+
+
+def require_encrypted(address: str, what: str) -> None:
+    """Raises Refused if the secret (`what`, in words) would go over plain http to another machine than this one."""
+    origin = origin_of(address)
+    if origin.scheme == "http" and not origin.own:
+        raise Refused(
+            f"{what} is not sent to {origin}: over plain http everybody on the way reads it",
+            hint="use its https:// address, or a tunnel that ends on 127.0.0.1",
+        )
 
 
 def is_named(home: Path, origin: Origin, environ: Mapping[str, str]) -> bool:

@@ -13,7 +13,9 @@ from ..errors import Interrupted, NotFound, PodiumError, RunFailed, UsageError
 from ..journal import Journal
 from ..journal.outbox import Undeliverable, deliver
 from ..logs.masking import masked
+from ..named_hosts import require_encrypted
 from .sinks import Notice, Send
+from .sinks.webhook import path_of
 from .telling import FIRING, PREFIX, body_of, change_of_standing, told_up_to, wanted
 
 REFRESH_SECONDS = 60.0
@@ -93,6 +95,7 @@ def send_message(project: Project, message: Message) -> None:
 def _send(project: Project, sink: Sink, notice: Notice) -> None:
     send: Send = plugins.load("notifiers", sink.kind)
     try:
+        _require_encrypted(project, sink)
         send(sink, notice)
     except Interrupted:
         raise
@@ -101,6 +104,13 @@ def _send(project: Project, sink: Sink, notice: Notice) -> None:
         raise
     except Exception as error:  # libraries name a part of an address, in which no secret is found any more
         raise RunFailed(f"sink {sink.name}: {type(error).__name__}", hint="look at its address and keys") from None
+
+
+def _require_encrypted(project: Project, sink: Sink) -> None:
+    """Raises Refused for a webhook whose address is a secret, since a variable gave it, and would go over plain http to
+    another machine. What stands written out in podium.yaml is none, and a server's name alone is none either."""
+    if sink.kind == "webhook" and sink.address in project.secrets and path_of(sink.address) != "/":
+        require_encrypted(sink.address, f"sink {sink.name}: what follows the server's name in its address")
 
 
 def send_test(project: Project, name: str) -> None:

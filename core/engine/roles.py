@@ -1,7 +1,7 @@
 """Who may change an environment: the accounts and groups of `who`, for every front end, the agent and CI.
 
 What counts is the podium.yaml at hand *and* the one of the branch that releases come from: nobody gives a role to
-themselves by writing it into a file.
+themselves by writing it into a file. Which branch that is, the file at hand alone does not say (`run/release.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import Refused
 from ..identity.account import in_group
 from ..journal import Journal
 from .approvals import Approver, counting
-from .run.trusted import released
+from .run.release import released
 
 _WORDS = {
     Role.PROMOTE: "promote in",
@@ -30,6 +30,9 @@ _WORDS = {
 def why_not(project: Project, environment: str, role: Role, people: Sequence[Approver]) -> tuple[str, str]:
     """Returns why none of these people has the role, and what to do about it; two empty texts if one has it."""
     for allowed, where in _asked(project, environment, role):
+        if allowed is None:
+            message = f"who may {_WORDS[role]} {environment} is not known: {where} cannot be used"
+            return message, "correct it there: it has said who may do what, and the file at hand does not stand for it"
         if not any(_has(allowed, each) for each in people):
             names = " and ".join(dict.fromkeys(each.account for each in people))
             message = f"{names} may not {_WORDS[role]} {environment}: {allowed.words} may"
@@ -60,14 +63,20 @@ def behind(project: Project, journal: Journal, run: Run, step: str, now: float) 
     return [Approver.here(), *(Approver(each.account, each.proof) for each in given)]
 
 
-def _asked(project: Project, environment: str, role: Role) -> Iterator[tuple[Allowed, str]]:
-    """Yields who has the role by each file that counts, and which file that is."""
-    files: list[tuple[Project | None, str]] = [(project, "podium.yaml")]
-    files.append((released(project), f"podium.yaml on the branch {project.git.branch}"))
-    for found, where in files:
-        config = found.environments.get(environment) if found is not None else None
-        roles = config.who if config is not None else Roles()
-        allowed = roles.of(role)
+def _asked(project: Project, environment: str, role: Role) -> Iterator[tuple[Allowed | None, str]]:
+    """Yields who has the role by each file that counts, and which file that is; None for one that has named roles
+    before, and cannot be read now."""
+    found = released(project)
+    files = [(project, "podium.yaml")]
+    if found is not None:
+        where = f"podium.yaml on the branch {found.release.branch}"
+        if found.project is not None:
+            files.append((found.project, where))
+        elif found.release.roles:
+            yield None, where
+    for each, where in files:
+        config = each.environments.get(environment)
+        allowed = (config.who if config is not None else Roles()).of(role)
         if allowed is not None:
             yield allowed, where
 

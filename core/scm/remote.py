@@ -16,6 +16,8 @@ from ..domain.frozen import Frozen
 from ..domain.project import Host, Project
 from ..domain.text import one_line
 from ..errors import PodiumError, Refused, Unreachable
+from ..http_client import origin_of
+from ..named_hosts import require_encrypted
 from .git import GitResult, git
 from .hosts.addresses import PUBLIC
 from .hosts.plain import address_of
@@ -58,19 +60,25 @@ class Remote(Frozen):
 
     def environment(self, directory: Path) -> Mapping[str, str]:
         """Returns what git's environment needs in a repository: the token as a header for this address only, which
-        no redirect carries to another one, and the authorities that the host's API is believed by."""
+        no redirect carries to another one, and the authorities that the host's API is believed by. Raises Refused for a
+        token that would go over plain http to another machine."""
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         kept.update(for_git(self.address, directory))
         if not self.token:
             return kept
+        require_encrypted(self.address, f"the token from {self.source}" if self.source else "the token")
         secret = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
-        header = f"http.{self.address}.extraHeader"
-        given = (
-            (header, ""),  # forgets those of others, such as a CI job's: a host refuses two
-            (header, f"Authorization: Basic {secret}"),
-            ("http.followRedirects", "false"),
+        # By the whole address, so that no setting of git's for a part of it comes before these.
+        here = f"http.{self.address}"
+        given = [
+            (f"{here}.extraHeader", ""),  # forgets those of others, such as a CI job's: a host refuses two
+            (f"{here}.extraHeader", f"Authorization: Basic {secret}"),
+            (f"{here}.followRedirects", "false"),
             ("credential.helper", ""),
-        )
+        ]
+        if origin_of(self.address).own:
+            # `no_proxy` names three addresses of this machine, which has many more.
+            given.append((f"{here}.proxy", ""))
         first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
         numbered = {
             f"GIT_CONFIG_{part}_{index}": word
@@ -82,20 +90,29 @@ class Remote(Frozen):
 
 def remote_of(project: Project) -> Remote | None:
     """Returns the repository that the project's pushes arrive at; None where that is the local one."""
-    host = project.git.host
-    if project.git.remote:
-        return Remote(project.git.remote)
-    if host is None:
+    address, host = address_of_pushes(project), project.git.host
+    if not address:
         return None
-    if host.kind not in _SITES:
-        return Remote(address_of(host.repo, project.home))
-    site = (host.url or _SITES[host.kind]).rstrip("/")
-    address = f"{site}/{host.repo}.git"
+    if project.git.remote or host is None or host.kind not in _SITES:
+        return Remote(address)
+    site = _site(host)
     if host.app is not None:
         return Remote(address, _app_tokens.of(host, site, project), f"the GitHub App {host.app.id}")
     found = seek(host, site, project.home)
     token = found.token or Token("", "")
     return Remote(address, token.value, token.source, "; ".join(found.unanswered))
+
+
+def address_of_pushes(project: Project) -> str:
+    """Returns the address of that repository, for which no token is looked for; empty for the local one."""
+    host = project.git.host
+    if project.git.remote or host is None:
+        return project.git.remote
+    return f"{_site(host)}/{host.repo}.git" if host.kind in _SITES else address_of(host.repo, project.home)
+
+
+def _site(host: Host) -> str:
+    return (host.url or _SITES[host.kind]).rstrip("/")
 
 
 def _token_of_app(host: Host, site: str, project: Project) -> str:

@@ -18,6 +18,7 @@ from ..domain.project import Project
 from ..domain.watching import Service
 from ..errors import NotFound, PodiumError, Unreachable, UsageError
 from ..identity.home import home_id
+from ..identity.private import ensure_private
 from ..journal import Journal
 from ..replacing import replace_file
 from .metrics import may_show
@@ -44,13 +45,16 @@ def install(
     project: Project, journal: Journal, *, listen: str = "", metrics: str = "", units: Path | None = None
 ) -> Service:
     """Writes the unit, enables it, and starts it unless an agent is running; `listen` is where that receives webhooks,
-    `metrics` where it shows /metrics. Refused for webhooks without a secret, and for metrics that others could read;
-    Unreachable where there is no systemd, or it does not do what it is asked."""
+    `metrics` where it shows /metrics. Refused for webhooks without a secret, for metrics that others could read, and
+    for a file of variables that others may; Unreachable where there is no systemd, or it does not do what it is
+    asked."""
     system, name = os.geteuid() == 0, unit_name(project)
     if listen:
         may_listen(listen, project.git.webhook_secret)
     if metrics:
         may_show(metrics, project.metrics.token)
+    # systemd reads it whatever its mode is.
+    ensure_private(project.state / ENVIRONMENT_FILE)
     _ensure_systemd(project, system)
     path = (units or _directory(system)) / name
     text, did, after = unit(project, system, listen, metrics), list[str](), list[str]()

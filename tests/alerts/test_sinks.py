@@ -243,6 +243,72 @@ def test_apprise(telling: Callable[..., Told], web: Taken) -> None:
     assert "apprise could not send" in told.error and SECRET not in told.error
 
 
+@pytest.fixture
+def way(web: Taken, monkeypatch: pytest.MonkeyPatch) -> Taken:
+    """The receiver as a proxy: it gets what is sent over plain http to another machine."""
+    for name in ("https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", web.url)
+    return web
+
+
+@pytest.mark.parametrize("address", [f"http://pager.lan/hooks/{SECRET}", f"http://pager.lan?key={SECRET}"])
+def test_a_secret_address_of_a_webhook_is_not_sent_over_plain_http(
+    telling: Callable[..., Told], way: Taken, address: str
+) -> None:
+    told = telling('{webhook: "${URL}"}', URL=address)
+    told.send()
+    assert not way.requests and SECRET not in told.error
+    assert "address is not sent to http://pager.lan: over plain http everybody on the way reads it" in told.error
+
+
+@pytest.mark.parametrize(
+    ("sink", "environ"),
+    [('{webhook: "http://pager.lan/hooks/podium"}', {}), ('{webhook: "${URL}"}', {"URL": "http://pager.lan:8080"})],
+)
+def test_an_address_without_a_secret_may_be_plain(
+    telling: Callable[..., Told], way: Taken, sink: str, environ: dict[str, str]
+) -> None:
+    told = telling(sink, **environ)
+    told.send()
+    assert way.changes == [("errors-high", "firing")]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["json://anna:{}@pager.lan/x", "gotify://pager.lan/{}", "mailto://anna:{}@pager.lan", "jsons://a,json://b/{}"],
+)
+def test_apprise_sends_no_secret_in_the_clear(telling: Callable[..., Told], way: Taken, address: str) -> None:
+    required("" if find_spec("apprise") else "apprise is not installed")
+    told = telling('{apprise: "${CHAT}", timeout: 1m}', CHAT=address.format(SECRET))
+    told.send()
+    assert told.error == "sink one: its address is not sent: without encryption everybody on the way reads it"
+    assert not way.requests
+
+
+@pytest.mark.parametrize(
+    ("address", "plain"),
+    [
+        ("json://127.0.0.2/x", False),
+        ("json://pager.localhost/x", True),
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general", False),
+        ("ntfy://topic-of-tests", False),
+        ("ntfy://pager.lan/topic", True),
+        ("mailto://anna:secret@gmail.com", False),
+        ("mailto://pager.lan?from=a@pager.lan&to=b@pager.lan", False),
+        ("mailto://anna:secret@pager.lan?smtp=127.0.0.1", False),
+        ("rsyslog://pager.lan", False),
+    ],
+)
+def test_which_addresses_of_apprise_are_sent_in_the_clear(address: str, plain: bool) -> None:
+    required("" if find_spec("apprise") else "apprise is not installed")
+    import apprise
+    from podium.core.alerts.sinks.apprise_main import _in_the_open
+
+    sender = apprise.Apprise()
+    assert sender.add(address) and any(map(_in_the_open, sender)) is plain
+
+
 def test_apprise_is_not_installed(telling: Callable[..., Told], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("podium.core.alerts.sinks.apprise.find_spec", lambda _: None)
     told = telling('{apprise: "${CHAT}"}', CHAT="json://localhost")

@@ -38,6 +38,41 @@ def test_files_are_private_wherever_they_lie(tmp_path: Path) -> None:
             assert reader.runs.count() == 1
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o770, 0o2777])
+def test_a_state_directory_that_came_open_is_closed_to_others(tmp_path: Path, mode: int) -> None:
+    """A clone makes the directory of files that are tracked in it as it makes all others."""
+    state = tmp_path / ".podium"
+    state.mkdir()
+    state.chmod(mode)
+    with Journal.open(state / "journal.db"):
+        assert state.stat().st_mode & 0o7777 == 0o700
+    state.chmod(mode)
+    with Journal.open(state / "journal.db", read_only=True):
+        assert state.stat().st_mode & 0o7777 == mode, "who only reads changes nothing"
+    with Journal.open(state / "journal.db", create=False):
+        assert state.stat().st_mode & 0o7777 == 0o700
+
+
+def test_what_is_not_a_state_directory_of_ones_own_keeps_its_mode(tmp_path: Path) -> None:
+    elsewhere, home = tmp_path / "elsewhere", tmp_path / "home"
+    for each in (elsewhere, home):
+        each.mkdir(mode=0o755)
+    (home / ".podium").symlink_to(elsewhere)
+    for path in (home / ".podium" / "journal.db", home / "journal.db"):
+        Journal.open(path).close()
+    assert {each.stat().st_mode & 0o777 for each in (elsewhere, home)} == {0o755}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a directory to somebody else")
+def test_a_state_directory_of_somebody_else_stays_as_it_is(tmp_path: Path) -> None:
+    state = tmp_path / ".podium"
+    state.mkdir()
+    os.chown(state, 65534, 65534)
+    state.chmod(0o755)
+    with Journal.open(state / "journal.db"):
+        assert state.stat().st_mode & 0o777 == 0o755
+
+
 def test_without_create_nothing_is_made(tmp_path: Path) -> None:
     for options in ({"create": False}, {"read_only": True}):
         with pytest.raises(JournalError, match="no journal") as caught:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,49 @@ def test_proxies_and_certificates_are_those_of_the_shell_and_passwords_are_not_i
     file.write_text("API_TOKEN=x\nHTTPS_PROXY=y\n")
     file.chmod(0o600)
     assert not any("agent.env" in line for line in service.install(project, journal).next), "it is written by now"
+
+
+def variables(project: Project, mode: int) -> Path:
+    file = project.state / "agent.env"
+    file.write_text("API_TOKEN=hunter2-and-more\n")
+    file.chmod(mode)
+    return file
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o606])
+def test_a_file_of_variables_that_others_may_read_is_refused_before_anything_is_installed(
+    systemd: Systemd, project: Project, journal: Journal, uid: int, mode: int, tmp_path: Path
+) -> None:
+    """systemd reads an EnvironmentFile whatever its mode is."""
+    variables(project, mode)
+    with pytest.raises(Refused, match="may be read by other users") as caught:
+        service.install(project, journal)
+    assert "agent.env" in caught.value.hint and not list((tmp_path / "config").rglob("*.service"))
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400])
+def test_a_file_of_variables_of_ones_own(
+    systemd: Systemd, project: Project, journal: Journal, uid: int, mode: int
+) -> None:
+    variables(project, mode)
+    assert not any("API_TOKEN" in line for line in service.install(project, journal).next)
+
+
+def test_a_link_to_variables_is_none(systemd: Systemd, project: Project, journal: Journal, tmp_path: Path) -> None:
+    variables(project, 0o600).rename(tmp_path / "elsewhere")
+    (project.state / "agent.env").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Refused, match="is not a file"):
+        service.install(project, journal)
+
+
+def test_an_agent_does_not_start_by_variables_that_others_may_read(project: Project, journal: Journal) -> None:
+    """As systemd starts it, which has read the file by then; a mode that was changed after `--install`."""
+    variables(project, 0o644)
+    command = [sys.executable, "-m", "podium.core.triggers.agent", str(project.home)]
+    environment = {**os.environ, "API_TOKEN": "hunter2-and-more"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=scaled(60), check=False)
+    assert done.returncode == 4 and "may be read by other users" in done.stdout + done.stderr
+    assert "hunter2" not in done.stdout + done.stderr and not journal.agent.status().alive
 
 
 def test_the_file_of_variables_is_itself_and_no_pattern(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +12,11 @@ from ...config import FILE
 from ...domain.project import Project
 from ...domain.runs import Run, Trigger
 from ...domain.text import one_line
-from ...errors import ConfigError, NotFound, PodiumError
 from ...journal import Journal
 from ...journal.agent import first_commit, fork_of
 from ...scm import Repository
-from ...scm.refs import release_tip
 from .forks import after_approval, of_fork
+from .release import Release, loaded, read, release_of, text_of
 from .trust import Judged, of_another_branch, of_release_branch
 
 # A commit whose file is broken says nothing about protection: the one before it is asked, so often.
@@ -31,15 +29,16 @@ def judge(present: Project, journal: Journal, run: Run, root: Path, repository: 
     `present` is the project by the podium.yaml of now. Raises ConfigError when the file, or the one that is trusted,
     cannot be used."""
     repository = repository or Repository.find(present.home)
-    tip = release_tip(repository, present.git) if repository is not None else None
+    release = release_of(present, journal, repository) if repository is not None else None
     fork = journal.values.get(fork_of(run.id))
     if fork is not None:
-        return _of_fork(present, run, root, repository, fork)
-    if repository is None or tip is None:  # there is no such branch: what a person has here is what counts
+        return _of_fork(present, run, root, repository, release, fork)
+    if repository is None or release is None:  # there is no such branch: what a person has here is what counts
         return of_release_branch(_own(root, present.home, os.environ), [present])
+    tip = release.commit
     if not repository.contains(tip, run.commit):
-        text = _text(repository, tip)
-        trusted = _read(text, present.home, present.git.branch)
+        text = text_of(repository, tip)
+        trusted = read(text, present.home, release.branch)
         return of_another_branch(_own(root, present.home, _variables_of(text)), trusted)
     own = _own(root, present.home, os.environ)
     return of_release_branch(
@@ -47,7 +46,7 @@ def judge(present: Project, journal: Journal, run: Run, root: Path, repository: 
         [
             each
             for each in (
-                _loaded(repository, tip, present) if tip != run.commit else None,
+                loaded(repository, tip, present) if tip != run.commit else None,
                 _before(repository, journal, run, present),
             )
             if each is not None
@@ -55,20 +54,13 @@ def judge(present: Project, journal: Journal, run: Run, root: Path, repository: 
     )
 
 
-def released(present: Project) -> Project | None:
-    """Returns the project by the newest commit of the branch that releases come from; None without a repository or such
-    a branch, or where that file cannot be used."""
-    repository = Repository.find(present.home)
-    tip = release_tip(repository, present.git) if repository is not None else None
-    return _loaded(repository, tip, present) if repository is not None and tip is not None else None
-
-
-def _of_fork(present: Project, run: Run, root: Path, repository: Repository | None, fork: str) -> Judged:
+def _of_fork(
+    present: Project, run: Run, root: Path, repository: Repository | None, release: Release | None, fork: str
+) -> Judged:
     """Returns the project by the file of a fork's commit. As long as nobody has approved it, it gets none of the
     agent's variables."""
-    tip = release_tip(repository, present.git) if repository is not None else None
-    text = _text(repository, tip) if repository is not None and tip is not None else ""
-    trusted = _read(text, present.home, present.git.branch) if text else present
+    text = text_of(repository, release.commit) if repository is not None and release is not None else ""
+    trusted = read(text, present.home, release.branch) if text and release is not None else present
     written = (root / FILE).read_text(encoding="utf-8", errors="replace")
     nothing = dict.fromkeys(_VARIABLE.findall(written), "not-given")
     judged = of_another_branch(_own(root, present.home, nothing), trusted)
@@ -98,34 +90,7 @@ def _before(repository: Repository, journal: Journal, run: Run, present: Project
     first = journal.values.get(first_commit(run.name, run.branch))
     earlier = journal.runs.earlier_commits(run, _LOOKED_BACK)
     for commit in (*earlier, *([first] if first else [])):
-        found = _loaded(repository, commit, present)
+        found = loaded(repository, commit, present)
         if found is not None:
             return found
     return None
-
-
-def _loaded(repository: Repository, commit: str, present: Project) -> Project | None:
-    with suppress(PodiumError):
-        found = _read(_text(repository, commit), present.home, commit[:9])
-        # Who may sign is in a file of its own, which the commit may change as well.
-        return replace(found, evidence=replace(found.evidence, signers_of=(commit,)))
-    return None
-
-
-def _text(repository: Repository, commit: str) -> str:
-    from ...config import source
-
-    path = f"{repository.prefix}/{FILE}" if repository.prefix else FILE
-    data = repository.file(commit, path)
-    if data is None:
-        raise NotFound(f"commit {commit[:9]} has no {path}", hint="what protects is read from there")
-    return source.decode(data[: source.MAX_BYTES], FILE)
-
-
-def _read(text: str, home: Path, where: str) -> Project:
-    from ...config.loading import from_text
-
-    try:
-        return from_text(text, f"{FILE} of {where}", home, home, os.environ)
-    except ConfigError as error:
-        raise ConfigError(error.problems, hint=f"what protects is read from {where}") from None

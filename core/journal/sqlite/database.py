@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import JournalError, Refused
+from ...identity.home import STATE
+from ...identity.private import close_to_others
 from . import schema
 from .problems import translate
 
@@ -149,8 +151,11 @@ class Database:
 
 
 def connect(path: Path, *, create: bool, read_only: bool, timeout: float) -> Database:
-    """Opens the file, creating it (0600, its directory 0700) and migrating its schema where that is allowed."""
+    """Opens the file, creating it (0600, its directory 0700) and migrating its schema where that is allowed. A state
+    directory that others may look into (one that came with a clone) is closed to them."""
     made = _prepare(path, create=create and not read_only)
+    if not read_only and path.parent.name == STATE:
+        close_to_others(path.parent)
     deadline = time.monotonic() + timeout
     try:
         connection = (

@@ -27,8 +27,9 @@ from ...domain.hosts import (
 from ...domain.project import Project
 from ...domain.watching import Finding, Health
 from ...errors import NotFound, Refused, Unreachable, UsageError
-from ...http_client import printable, shown
+from ...http_client import Credentials, printable, shown
 from ...identity.account import expanded
+from ...named_hosts import require_encrypted
 from ..git import GitResult, git
 from .answers import AnswerStore
 from .tokens import host_setting
@@ -202,11 +203,13 @@ class PlainHost:
 
 def address_of(repo: str, home: Path) -> str:
     """Returns what git fetches from; a path is relative to the project. UsageError for one of git's addresses that run
-    a program (`ext::`)."""
+    a program (`ext::`), Refused for one whose password would go over plain http to another machine."""
     if "://" in repo:
         scheme = repo.partition("://")[0]
         if scheme not in ("ssh", "http", "https", "git", "file"):
             raise UsageError(f"git.host.repo: {scheme} is no way to a repository", hint="use ssh, https or a path")
+        if Credentials.in_address(repo) is not None:
+            require_encrypted(repo, "the password in git.host.repo")
         return repo
     if "::" in repo:
         raise UsageError("git.host.repo: an address that runs a program is not used", hint="use ssh, https or a path")

@@ -22,10 +22,10 @@ from urllib.parse import urlsplit
 from ...domain.frozen import Frozen
 from ...domain.project import Host, Project
 from ...errors import Refused, UsageError
-from ...http_client import Credentials
+from ...http_client import Credentials, origin_of
 from ...identity.account import expanded
 from ...identity.private import check_private
-from ...named_hosts import require_named
+from ...named_hosts import require_encrypted, require_named
 from .programs import MAX_TOKEN_BYTES, is_token, remembered
 
 _KEYRING = "the system's keyring"
@@ -158,8 +158,15 @@ def find_token(host: Host, web: str, home: Path, environ: Mapping[str, str] | No
 
 def seek(host: Host, web: str, home: Path, environ: Mapping[str, str] | None = None) -> Sought:
     """Looks for the token for the host at `web`, which may start programs: what these say is remembered for a while.
-    Raises Refused for a file that others may read, UsageError for something that is no token."""
-    environ = environ if environ is not None else _variables()
+    Raises Refused for a file that others may read and for a token that would go over plain http to another machine,
+    UsageError for something that is no token."""
+    found = _sought(host, web, home, environ if environ is not None else _variables())
+    if found.token is not None:
+        require_encrypted(web, f"the token from {found.token.source}")
+    return found
+
+
+def _sought(host: Host, web: str, home: Path, environ: Mapping[str, str]) -> Sought:
     if host.variables and not host.named:
         _require(host, web, home, environ)
     if host.token:
@@ -202,15 +209,22 @@ def _meant(kind: _Kind, web: str, environ: Mapping[str, str]) -> tuple[str, ...]
 
 
 def _is_at(named: str, web: str) -> bool:
-    """Tells whether a host that is named by its address or its name, with a port or without, is the one at `web`."""
+    """Tells whether a host that is named by its address or its name, with a port or without, is the one at `web`. An
+    address is meant with its scheme; a name alone means https, and on this machine http too."""
     try:
-        wanted, there = urlsplit(named if "://" in named else f"https://{named}"), urlsplit(web)
+        wanted, there = urlsplit(named if "://" in named else f"{_scheme_of_names(web)}://{named}"), urlsplit(web)
         ports = (wanted.port, there.port or {"http": 80, "https": 443}.get(there.scheme))
     except ValueError:
         return False
-    if not wanted.hostname or wanted.hostname != there.hostname:
+    if not wanted.hostname or (wanted.scheme, wanted.hostname) != (there.scheme, there.hostname):
         return False
     return ports[0] is None or ports[0] == ports[1]
+
+
+def _scheme_of_names(web: str) -> str:
+    """Returns how a host is spoken to that is given as a name, where `web` is the address that podium.yaml says."""
+    origin = origin_of(web)
+    return origin.scheme if origin.own else "https"
 
 
 def _address(web: str) -> str:

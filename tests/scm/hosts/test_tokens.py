@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from podium.core.domain.project import Host
@@ -16,6 +17,7 @@ from podium.core.scm.hosts.tokens import Sought, Token, TokenProof, find_token, 
 
 SECRET = "ghp_0123456789abcdef"
 GITHUB, OWN, HERE = "https://github.com", "https://git.acme.org", "http://127.0.0.1:8080"
+PLAIN = "http://git.acme.org"
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +35,7 @@ def program(tmp_path: Path, name: str, text: str) -> None:
     path.chmod(0o755)
 
 
-def found(kind: str, web: str, home: Path, environ: dict[str, str] | None = None, **fields: str) -> Token | None:
+def found(kind: str, web: str, home: Path, environ: dict[str, str] | None = None, **fields: Any) -> Token | None:
     return find_token(Host(kind, "acme/x", **fields), web, home, environ or {"PATH": os.environ["PATH"]})
 
 
@@ -79,6 +81,11 @@ def test_podium_yaml_comes_first(tmp_path: Path) -> None:
         ("gitea", OWN, {"GITEA_TOKEN": SECRET}, ""),
         ("gitea", OWN, {"GITEA_TOKEN": SECRET, "GITEA_HOST": "git.acme.org"}, "the variable GITEA_TOKEN"),
         ("github", GITHUB, {"GITHUB_TOKEN": "  "}, ""),
+        # Who names a host with https, or by its name, has not named what answers at http.
+        ("github", "http://github.com", {"GITHUB_TOKEN": SECRET}, ""),
+        ("gitea", PLAIN, {"GITEA_TOKEN": SECRET, "GITEA_SERVER_URL": OWN}, ""),
+        ("gitea", PLAIN, {"GITEA_TOKEN": SECRET, "GITEA_HOST": "git.acme.org"}, ""),
+        ("gitea", "https://127.0.0.1:8080", {"GITEA_TOKEN": SECRET, "GITEA_SERVER_URL": HERE}, ""),
     ],
 )
 def test_a_variable_is_for_its_own_host(
@@ -86,6 +93,32 @@ def test_a_variable_is_for_its_own_host(
 ) -> None:
     token = found(kind, web, tmp_path, environ)
     assert (token.source if token else "") == source
+
+
+@pytest.mark.parametrize(
+    ("environ", "fields"),
+    [
+        ({"GITEA_TOKEN": SECRET, "GITEA_SERVER_URL": PLAIN}, {}),
+        ({}, {"token": SECRET}),
+        ({"A_TOKEN": SECRET}, {"token": SECRET, "variables": ("A_TOKEN",), "named": True}),
+    ],
+)
+def test_no_token_is_found_for_plain_http_elsewhere(
+    environ: dict[str, str], fields: dict[str, Any], tmp_path: Path
+) -> None:
+    for web in (PLAIN, "http://a.localhost", "http://192.0.2.2:3000"):
+        if environ:
+            environ = {**environ, "GITEA_SERVER_URL": web}
+        with pytest.raises(Refused, match="over plain http everybody on the way reads it") as caught:
+            found("gitea", web, tmp_path, {"PATH": "", **environ}, **fields)
+        assert SECRET not in str(caught.value)
+    assert found("gitea", HERE, tmp_path, {"PATH": "", "GITEA_TOKEN": SECRET, "GITEA_SERVER_URL": HERE}) is not None
+
+
+def test_what_a_program_has_for_a_host_is_not_for_plain_http(tmp_path: Path) -> None:
+    program(tmp_path, "gh", f"echo {SECRET}")
+    with pytest.raises(Refused, match="`gh auth token` is not sent to http://github"):
+        found("github", "http://github.com", tmp_path)
 
 
 def test_each_token_goes_to_its_own_host(tmp_path: Path) -> None:
