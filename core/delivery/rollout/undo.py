@@ -25,13 +25,15 @@ Each part is tried, whatever another came to. A rollout that noted nothing has c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 
 from ...domain.delivery import Deployment, ReplicaState
 from ...domain.rollout import RolloutState
 from ...errors import Interrupted, PodiumError, Unreachable
+from ...identity.processes import blind
 from ..environment.runtime import EnvironmentRuntime
 
 MoveAliasesBack = Callable[[Deployment], list[str]]
@@ -57,16 +59,18 @@ def fate(state: RolloutState, replica_id: str) -> UndoAction:
 def undo(runtime: EnvironmentRuntime, deployment: Deployment, move_aliases_back: MoveAliasesBack) -> list[str]:
     """Undoes the rollout; returns what could not be undone, in words: empty when everything could.
 
-    Unreachable when the engine that serves the environment, or its proxy, is away or goes away meanwhile, and
-    Interrupted when a signal arrives: all of it has to be done again later.
+    Unreachable when the engine that serves the environment, or its proxy, is away or goes away meanwhile, or this
+    process cannot look at anything, and Interrupted when a signal arrives: all of it has to be done again later.
     """
-    runtime.proxy.alive()
+    with _sighted():
+        runtime.proxy.alive()
     state = RolloutState.from_json(runtime.journal.ledger.get(deployment.id).data)
     problems: list[str] = []
     away: Unreachable | None = None
     for part in (_weights, _new_replicas, _proxy):
         try:
-            part(runtime, state)
+            with _sighted():
+                part(runtime, state)
         except Interrupted:
             raise
         except Unreachable as error:
@@ -75,15 +79,33 @@ def undo(runtime: EnvironmentRuntime, deployment: Deployment, move_aliases_back:
             problems.append(str(error))
     try:
         if state.aliases_before:
-            move_aliases_back(deployment)
+            with _sighted():
+                move_aliases_back(deployment)
     except Interrupted:
         raise
+    except _Blind as error:
+        away = away or error
     except (PodiumError, OSError) as error:
         # A registry that does not answer is said, and not waited for: traffic is right without it.
         problems.append(str(error))
     if away is not None:
         raise away
     return problems
+
+
+class _Blind(Unreachable):
+    """This process has no file descriptor left. Another one, or this one later, can undo the rest."""
+
+
+@contextmanager
+def _sighted() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        if blind(error):
+            hint = "check the limit of open files (ulimit -n)"
+            raise _Blind(f"no file descriptor is left: {error}", hint=hint) from error
+        raise
 
 
 def _weights(runtime: EnvironmentRuntime, state: RolloutState) -> None:

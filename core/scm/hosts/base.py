@@ -11,7 +11,6 @@ from ...domain.frozen import Frozen
 from ...domain.hosts import CommitStatus, HostCall, HostFeature, RateLimit, StatusState
 from ...domain.watching import Finding, Health
 from ...errors import Refused
-from ...http_client import origin_of
 from .addresses import commit_below
 from .transport import HostTransport, part
 
@@ -114,15 +113,11 @@ class HostBase(Closing):
         self._learned[feature] = Learned(why, clock() + AGAIN_AFTER, self.http.proof.mark)
 
     def findings(self, name: str = "") -> Iterator[Finding]:
-        """Yields what `podium doctor` says of any host once it has answered: the repository's name by now, the way to
-        the host, and its clock."""
+        """Yields what `podium doctor` says of any host once it has answered: the repository's name by now, and the
+        host's clock."""
         if name and name.lower() != self.place.repo.lower():
             message = f"{self.name} is called {name} by now: pushes to it are not seen, and nothing is told back"
             yield Finding(Health.PROBLEM, "host", message, f"git.host.repo: {name}")
-        origin = origin_of(self.place.web)
-        if origin.scheme == "http" and not origin.loopback and self.http.proof.source:
-            message = f"the token is sent to {self.place.host} without encryption, for anybody on the way to read"
-            yield Finding(Health.WARNING, "host", message, "git.host.url: https://…")
         clock = self._clock()
         if clock is not None:
             yield clock

@@ -3,6 +3,7 @@ ledger says then."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -68,21 +69,24 @@ ENDINGS = {
     ("undone", "failed"):            Ending(FAILED, "no"),
     ("undone", "cannot be undone"):  Ending(FAILED, "no (not everything could be undone: disk full)"),
     ("undone", "unreachable"):       Ending(RUNNING, "", left_open=True, given_up="away"),
+    ("undone", "no descriptors"):    Ending(RUNNING, "", left_open=True, given_up="[Errno 24] none left"),
     ("undone", "interrupted"):       Ending(UNDONE, "Ctrl-C"),
     ("undone", "interrupted twice"): Ending(RUNNING, "", left_open=True, given_up="Ctrl-C"),
     ("undone", "a bug"):             Ending(UNDONE, "ZeroDivisionError"),
     ("stays", "failed"):             Ending(SUCCEEDED, "traffic has moved, but: no"),
     ("stays", "cannot be undone"):   Ending(SUCCEEDED, "traffic has moved, but: no"),
     ("stays", "unreachable"):        Ending(SUCCEEDED, "traffic has moved, but: away"),
+    ("stays", "no descriptors"):     Ending(SUCCEEDED, "traffic has moved, but: [Errno 24] none left"),
     ("stays", "interrupted"):        Ending(SUCCEEDED, "Ctrl-C when traffic had moved", finishes=True),
     ("stays", "interrupted twice"):  Ending(RUNNING, "", left_open=True),
     ("stays", "a bug"):              Ending(SUCCEEDED, "traffic has moved, but: ZeroDivisionError"),
 }
 # Kind of error -> what stops the rollout, and what comes in the way when it is undone or finished.
-ERRORS: dict[str, tuple[BaseException, PodiumError | None]] = {
+ERRORS: dict[str, tuple[BaseException, PodiumError | OSError | None]] = {
     "failed":            (RunFailed("no"), None),
     "cannot be undone":  (RunFailed("no"), PodiumError("disk full")),
     "unreachable":       (Unreachable("away"), Unreachable("away")),
+    "no descriptors":    (OSError(errno.EMFILE, "none left"), OSError(errno.EMFILE, "none left")),
     "interrupted":       (Interrupted("Ctrl-C"), None),
     "interrupted twice": (Interrupted("Ctrl-C"), Interrupted("Ctrl-C")),
     "a bug":             (ZeroDivisionError(), None),
@@ -97,7 +101,7 @@ def row(world: World, phase: str, verb: How) -> Deployment:
     return ledger.get(made.id)
 
 
-def stop_at_next_phase(monkeypatch: pytest.MonkeyPatch, error: BaseException, then: PodiumError | None) -> list[str]:
+def stop_at_next_phase(monkeypatch: pytest.MonkeyPatch, error: BaseException, then: Exception | None) -> list[str]:
     """The first phase that is left raises `error`; what comes after that, to undo or to finish, raises `then`, or is
     done and noted in the list. The aliases' phase is the real one: nothing here carries aliases, a rollback
     quarantines."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from podium.core import doctor
 from podium.core.config import load
+from podium.core.domain.watching import Health
 from podium.core.errors import UsageError
 from podium.core.scm.hosts.answers import MemoryStore
 from podium.core.scm.hosts.opening import open_host
@@ -54,8 +55,9 @@ def test_doctor_says_nothing_where_there_is_no_host(tmp_path) -> None:
     assert list(doctor._host(Opened(load(tmp_path)))) == []
 
 
-def test_doctor_warns_of_a_token_that_is_sent_in_the_open(project) -> None:
-    host = open_host(project("gitlab", "http://git.acme.org"))
-    assert any("without encryption" in each.message for each in host.findings())
+def test_doctor_says_that_no_token_is_sent_in_the_open(project) -> None:
+    found = [each for each in doctor.online(project("gitlab", "http://git.acme.org")) if each.subject == "host"]
+    assert [each.health for each in found] == [Health.PROBLEM]
+    assert "is not sent to http://git.acme.org: over plain http" in found[0].message and "https://" in found[0].hint
     for url in ("https://git.acme.org", "http://127.0.0.1:8080"):
         assert not list(open_host(project("gitlab", url)).findings())
