@@ -13,7 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
+from ..errors import Unreachable
 from ..replacing import replace_file
 from .directory import DirectoryStatus, StateDirectory, path_digest
 from .processes import alive
@@ -44,12 +46,17 @@ class Home:
 
     @classmethod
     def read(cls, state: Path) -> Home | None:
-        """Returns what was noted; None where nothing was, or nothing that can be read."""
+        """Returns what was noted; None where nothing was, or nothing that can be understood. OSError where it cannot be
+        read at this moment, which says nothing of what it is."""
         try:
-            found = json.loads((state / FILE).read_bytes())
+            text = (state / FILE).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            found = json.loads(text)
             place = StateDirectory.from_text(json.dumps(found["place"]))
             return cls(str(found["id"]), place) if place is not None else None
-        except (OSError, ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError):
             return None
 
     def write(self, state: Path, *, only_first: bool = False) -> None:
@@ -72,16 +79,42 @@ class Judgement:
 Processes = Callable[[], Iterable[tuple[int | None, float | None]]]
 
 
+class HomeIds:
+    """The ids that this process has read."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, str] = {}
+
+    def of(self, home: Path) -> str:
+        """Returns the id of a project; what it was before, where that cannot be read at this moment. Raises Unreachable
+        if it is not known: by another id, nothing that the project has on an engine would be its own."""
+        try:
+            found = self._known[home] = _read_id(home)
+        except OSError as error:
+            if home in self._known:
+                return self._known[home]
+            raise Unreachable(
+                f"{home / STATE / FILE} cannot be read: {error.strerror or error}",
+                hint="it says which containers are this project's: nothing is looked for without it",
+            ) from error
+        return found
+
+
+_ids: Final = HomeIds()
+
+
 def home_id(home: Path) -> str:
     """Returns 12 hex digits that tell two checkouts of a project on one engine apart without telling the engine where
-    they are. A project that was moved keeps its own; a copy does not have the original's."""
+    they are. A project that was moved keeps its own; a copy does not have the original's. Raises Unreachable where they
+    cannot be read."""
+    return _ids.of(home)
+
+
+def _read_id(home: Path) -> str:
     state = home / STATE
     noted = Home.read(state)
-    if noted is not None:
-        with suppress(OSError):
-            place = noted.place
-            if place.path == str(state.resolve()) or place.inode == state.stat().st_ino:
-                return noted.id
+    if noted is not None and (noted.place.path == str(state.resolve()) or noted.place.inode == state.stat().st_ino):
+        return noted.id
     return path_digest(home)
 
 
@@ -131,7 +164,9 @@ def _original(noted: Home, now: StateDirectory, living: list[int]) -> str:
     been moved since: what it runs works in it."""
     places = [workplaces(pid) for pid in living]
     for path in {noted.place.path, *(path for each in places for path in each)}:
-        found = Home.read(Path(path))
+        found = None
+        with suppress(OSError):
+            found = Home.read(Path(path))
         if found is not None and found.id == noted.id and not _same(Path(path), now):
             return str(Path(path).parent)
     away = [pid for pid, each in zip(living, places, strict=True) if now.path not in each]

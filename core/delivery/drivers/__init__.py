@@ -156,6 +156,10 @@ class OneHost:
     def absent(self) -> Mapping[str, AbsentHost]:
         return {}
 
+    @property
+    def keeps(self) -> bool:
+        return True
+
     def displaced(self, replica: Replica) -> bool:
         return False
 
@@ -266,9 +270,14 @@ class Driver(Protocol):
         already gone is no error."""
         ...
 
+    @property
+    def keeps(self) -> bool:
+        """Tells whether it can keep replicas that are stopped."""
+        ...
+
     def stop_keeping(self, replica: Replica, *, grace: float) -> bool:
         """Ends the replica but keeps it, so that it can be started again in a few seconds. Returns False, and does
-        nothing, if the driver cannot keep replicas."""
+        nothing, if that cannot be."""
         ...
 
     def kept(self, replica: Replica) -> bool:

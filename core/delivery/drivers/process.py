@@ -209,6 +209,10 @@ class ProcessDriver(OneHost):
         if group is not None:
             group.remove()
 
+    @property
+    def keeps(self) -> bool:
+        return False
+
     def stop_keeping(self, replica: Replica, *, grace: float) -> bool:
         return False
 

@@ -223,6 +223,9 @@ class Lifecycle:
     def stop_and_keep(self, replicas: Sequence[Replica], *, grace: float = STOP_GRACE) -> None:
         """Stops them but keeps them, where the driver can; those that it cannot keep are retired."""
         runtime = self._runtime
+        if not runtime.driver.keeps:
+            self.retire(replicas, grace=grace)
+            return
         runtime.traffic.drain(replicas)
         driver = runtime.driver
         left: list[Replica] = []
@@ -239,7 +242,8 @@ class Lifecycle:
         def stopped(replica: Replica, kept: bool) -> None:
             if kept:
                 runtime.say(f"stopped {replica.id}, and kept it")
-            else:
+            else:  # for healing to see, where it cannot be retired either
+                runtime.journal.replicas.put(replace(replica, state=ReplicaState.WARM, weight=0))
                 lost.append(replica)
 
         at_hosts(left, lambda replica: driver.stop_keeping(replica, grace=grace), stopped)

@@ -162,7 +162,10 @@ def _opened(project: Project) -> Generator[Journal | None]:
     if not path.exists():
         yield None
         return
-    home = Home.read(project.state)
+    try:
+        home = Home.read(project.state)
+    except OSError:
+        home = None
     own = home is not None and home.place.path == str(project.state.resolve()) and os.access(path, os.W_OK)
     with Journal.open(path, create=False, read_only=not own) as journal:
         yield journal

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from podium.core.delivery.environment import healing, history
 from podium.core.delivery.environment import lock as guard
+from podium.core.delivery.proxy.proxy import Proxy
 from podium.core.delivery.rollout import canary, recovery, undo
 from podium.core.delivery.rollout.aliases import AliasProcess
 from podium.core.delivery.status import status as environments
@@ -393,3 +394,26 @@ def test_one_environment_that_cannot_be_looked_after_keeps_no_other_from_it(serv
     assert healing(serving.project, serving.journal) is None and said[-1] == "staging: healing works again"
     [settled] = recovery.recover(serving.project, serving.journal)
     assert settled.endswith("was undone")
+
+
+def test_what_could_not_be_cleaned_up_is_what_it_is_and_goes_the_next_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process cannot be kept, stopped: none may stand in the journal as one that is."""
+    world.change(replicas=1, keep=0)
+    for number in (1, 2, 3):
+        world.version(number)
+    world.deploy(1)
+
+    def reset(*_: object) -> None:
+        raise Unreachable("the proxy does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Proxy, "remove", reset)
+        deployment = world.deploy(2)
+    assert "earlier versions were not all cleaned up" in deployment.message
+    assert {row.state for row in world.runtime.replicas(1)} == {ReplicaState.WARM}
+    healing.heal_environment(world.project, world.journal, world.environment)
+    assert environments.status(world.project, world.journal, world.environment).differences == ()
+    world.deploy(3)
+    assert {row.version for row in world.runtime.replicas()} == {3}

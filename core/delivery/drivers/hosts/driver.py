@@ -305,6 +305,10 @@ class HostsDriver:
         for each in [host] if host is not None else self.fleet.present:
             _quietly(each, lambda driver: driver.stop(replica, grace=grace))
 
+    @property
+    def keeps(self) -> bool:
+        return True
+
     def stop_keeping(self, replica: Replica, *, grace: float) -> bool:
         host = self._there(replica)
         return host is not None and bool(_quietly(host, lambda driver: driver.stop_keeping(replica, grace=grace)))
