@@ -220,9 +220,9 @@ def test_of_tests_that_take_turns_a_few_are_drawn_and_a_seed_repeats_them(
     assert len(drawn("all", 1)) == 12
 
 
-def test_of_the_long_tests_some_have_room_and_one_of_each_file_always_has() -> None:
-    names = [f"tests/{file}.py::test_{number}[a b]" for file in "ab" for number in range(10)]
-    items: list[Any] = [SimpleNamespace(nodeid=name) for name in [*names, "tests/a.py::test_short"]]
+def test_of_the_long_tests_some_have_room_and_one_of_each_folder_always_has() -> None:
+    names = [f"tests/{folder}/test.py::test_{number}[a b]" for folder in "ab" for number in range(10)]
+    items: list[Any] = [SimpleNamespace(nodeid=name) for name in [*names, "tests/a/test.py::test_short"]]
     seconds = dict.fromkeys(names, 4.0)
 
     def taken(seed: int, room: float) -> list[str]:
@@ -231,9 +231,19 @@ def test_of_the_long_tests_some_have_room_and_one_of_each_file_always_has() -> N
 
     assert len(taken(1, 1000)) == 21 and len(taken(1, 40)) == 10 + 1
     few = taken(1, 0)
-    assert [name.partition("::")[0] for name in few] == ["tests/a.py", "tests/b.py", "tests/a.py"]
+    assert [name.partition("::")[0] for name in few] == ["tests/a/test.py", "tests/b/test.py", "tests/a/test.py"]
     assert taken(1, 40) == taken(1, 40) != taken(2, 40)
     assert {name for seed in range(60) for name in taken(seed, 24)} == {item.nodeid for item in items}, "all have turns"
+
+
+def test_tests_that_share_something_have_their_turn_together() -> None:
+    names = [f"tests/a/{file}.py::test_{number}" for file in "xyz" for number in range(3)]
+    items: list[Any] = [SimpleNamespace(nodeid=name) for name in names]
+    seconds = {name: 4.0 for name in names if not name.endswith("2")}
+    for seed in range(30):
+        left = turns.draw_long(items, str(seed), 9, seconds, lambda file: file == "tests/a/x.py")
+        assert len([name for name in left if "/x.py" in name]) in (0, 3), "also its short one"
+        assert not {"tests/a/y.py::test_2", "tests/a/z.py::test_2"} & left
 
 
 def test_the_long_tests_are_those_that_pytest_has_measured() -> None:

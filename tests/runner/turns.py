@@ -6,8 +6,8 @@
 which somebody names a file or a test (`pytest tests/chaos/test_engine.py`).
 
 `PODIUM_TEST_LONG=1500` leaves room for so many seconds of the tests that took long when they were measured (`long.txt`, see
-`python -m tests.runner.long`): at least one of each folder, the others by lot. `.ci/run` does, so that a landing does not take
-an hour; `make test` runs them all.
+`python -m tests.runner.long`): at least one of each folder, the others by lot; a file whose tests
+share something is taken as a whole or not at all. `.ci/run` does, so that a landing does not take an hour; `make test` runs them all.
 
 `PODIUM_TEST_EXAMPLES=25` takes 25 percent of the examples of each test that draws its own: `.ci/pythons` does, which repeats
 with other interpreters what one has run whole.
@@ -19,7 +19,7 @@ import os
 import random
 import secrets
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,7 @@ SEED = "PODIUM_TEST_SEED"
 WHICH = "PODIUM_TEST_TURNS"
 ROOM = "PODIUM_TEST_LONG"
 EXAMPLES = "PODIUM_TEST_EXAMPLES"
+ROOT = Path(__file__).parents[2]
 MEASURED = Path(__file__).with_name("long.txt")
 
 
@@ -74,23 +75,39 @@ def measured() -> dict[str, float]:
     return {name: float(seconds) for seconds, name in lines}
 
 
-def draw_long(items: list[pytest.Item], seed: str, room: float, long: Mapping[str, float]) -> set[str]:
-    """Returns the ids of the long tests for which there is no room: at least one of each folder has some."""
+def shares(file: str) -> bool:
+    """Tells whether the tests of a file have something in common that one may leave to the next."""
+    path = ROOT / file
+    return path.exists() and 'scope="module"' in path.read_text(encoding="utf-8")
+
+
+def draw_long(
+    items: list[pytest.Item], seed: str, room: float, long: Mapping[str, float], shares: Callable[[str], bool] = shares
+) -> set[str]:
+    """Returns the ids of the tests for which there is no room: at least one long test of each folder has some, and a
+    file whose tests share something has it as a whole."""
     dice = random.Random(f"{seed} long")
+    shared = {file: shares(file) for file in {item.nodeid.partition("::")[0] for item in items}}
+    units: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(item.nodeid for item in items):
+        file = name.partition("::")[0]
+        units[file if shared[file] else name].append(name)
+    seconds = {unit: sum(long.get(name, 0.0) for name in names) for unit, names in units.items()}
     folders: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(item.nodeid for item in items if item.nodeid in long):
-        folders[name.partition("::")[0].rpartition("/")[0]].append(name)
+    for unit in units:
+        if seconds[unit]:
+            folders[unit.partition("::")[0].rpartition("/")[0]].append(unit)
     for names in folders.values():
         dice.shuffle(names)
     first = [names.pop() for names in folders.values()]
-    rest = [name for names in folders.values() for name in names]
+    rest = [unit for names in folders.values() for unit in names]
     dice.shuffle(rest)
-    room -= sum(long[name] for name in first)
+    room -= sum(seconds[unit] for unit in first)
     left: set[str] = set()
-    for name in rest:
-        room -= long[name]
+    for unit in rest:
+        room -= seconds[unit]
         if room < 0:
-            left.add(name)
+            left.update(units[unit])
     return left
 
 

@@ -15,7 +15,7 @@ from tests.support import wait_until
 
 from .nodes import Node, Nodes
 
-_HEARTBEAT_SECONDS = 1.0
+_HEARTBEAT_SECONDS, _MOST_SECONDS = 1.0, 3.0
 
 
 class Swarm:
@@ -25,7 +25,9 @@ class Swarm:
 
     def __enter__(self) -> Swarm:
         with self._api(self.nodes[0]) as api:
-            spec = api.create_swarm_spec(dispatcher_heartbeat_period=int(scaled(_HEARTBEAT_SECONDS) * 1e9))
+            spec = api.create_swarm_spec(
+                dispatcher_heartbeat_period=int(min(scaled(_HEARTBEAT_SECONDS), _MOST_SECONDS) * 1e9)
+            )
             api.init_swarm(advertise_addr=self.nodes[0].ip, swarm_spec=spec)
             self._token = api.inspect_swarm()["JoinTokens"]["Worker"]
         for node in self.nodes[1:]:
