@@ -130,6 +130,7 @@ HOSTILE = [
     "$(touch hit)", "`touch hit`", "'$(touch hit)'", "\"; touch hit; \"", "'; touch hit; '", "a[$(touch hit)]", "touch hit",
     "}; touch hit; #", "))\ntouch hit\n((", "x\nE\ntouch hit\n", "x\nE\nF\ntouch hit\n", "-c", "eval", "-v", "a[$(touch hit)]=1",
     "([$(touch hit)]=1)", "x'$(touch hit)'", "1]; touch hit; [", "\\$(touch hit)", "\\", "'", "\"",
+    "sh", "touch hit;", "; touch hit; #", ">hit", "-c >hit", "-v a[$(>hit)]", "-va[$(>hit)]", "-Stouch hit", "5 touch hit",
 ]  # fmt: skip
 PIECES = [
     X, X, X, '"', '"', "'", "'", "$(", ")", "(", "$((", "((", "))", "$[", "]", "{ ", "; }", "}", "${A:-", "${#", "`", "\\", "\\\n", "$", "#",
@@ -138,6 +139,11 @@ PIECES = [
     "readonly x=", "[[ ", " -eq 1 ]] ", " == 1 ]] ", "[ -v ", "test ", " ]", "case x in x) ", ";; esac ", "if ", "; then ", "; fi ", "for i in ",
     "; do ", "; done ", "f() { ", "function f { ", "sh -c ", "bash -ec ", "sh ", "$'", '$"', "\\'", "-c ", "-v ", "RANDOM=", "PS4=", "set -x;", "read x ",
     "x", "E", "! ", "command ", "unset ", "a[", "]=1 ", "\t", "=", "in ",
+    # What values go through.
+    "$x", '"$x"', " $x ", ' "$x" ', "${x} ", '"${x}"', "$1", '"$1" ', '"$@" ', "$@ ", '"${a[@]}" ', "set -- ", "x=$x ", "y=$x; ", "$y ", 'eval "$x" ', "eval $x ", "`eval $x`",
+    "`echo $x` ", "$(echo ", '"$(echo ', ')" ', " | sh ", " | sh\n", " | bash -s ", " | (sh) ", " | { sh; } ", " |& sh ", "| cat ", "cat | ", "$(cat) ", "; }", " done", " fi ", "{ ",
+    "while read x; do ", "for x in ", "read x ", " <<< ", " < <(", " >(sh) ", ". ", "source ", "env ", "env -S ", "nice ", "timeout 5 ", "xargs ", "xargs -I{} ", "{} ", "exec ",
+    "busybox ", "find . -exec ", " \\;", "sh -c '$1' sh ", "sh -c 'eval \"$1\"' sh ", "f ", " &>x ", "sh <<E\n$x\nE\n", "<<E\n$x\nE\n", "printf ", "[ ", "$(( x ))", "${!x} ", "${x@P} ",
 ]  # fmt: skip
 
 

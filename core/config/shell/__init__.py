@@ -1,6 +1,6 @@
 """Values in shell commands: the place of each, and what is written there."""
 
+from .judge import places
 from .quoting import Quoting, quoted, reference, refusal
-from .scan import places
 
 __all__ = ["Quoting", "places", "quoted", "reference", "refusal"]

@@ -21,6 +21,7 @@ class Quoting(Enum):
     ARITHMETIC = "inside `((…))` or `$[…]`"
     HEREDOC = "inside a here-document"
     EVALUATED = "where a shell or a program takes it for code"
+    PASSED_ON = "in what a shell or a program takes for code later"
     UNSURE = "behind something that shells read in different ways"
 
 
@@ -33,6 +34,9 @@ _HINTS = {
     ' `case $X in ""|*[!0-9]*) exit 2;; esac` refuse what is no number before "$X" is used here',
     Quoting.EVALUATED: "give it to the step as a variable (`env: {X: …}`), which the code reads by its name"
     ' (`sh -c \'echo "$X"\'`, `os.environ["X"]`), or as an argument behind the code (`sh -c \'echo "$1"\' sh …`)',
+    Quoting.PASSED_ON: 'write each "$x" and "$(…)" that it goes through in double quotes; and let code read it by the'
+    " name of a variable of the step (`env: {X: …}`, `sh -c 'echo \"$X\"'`), or as an argument behind the code"
+    " (`sh -c 'echo \"$1\"' sh …`)",
     Quoting.UNSURE: 'give it to the step as a variable (`env: {X: …}`) and write "$X" here; or put the command into a'
     " script",
 }

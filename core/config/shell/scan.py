@@ -1,18 +1,13 @@
-"""Finds the place of a value in a shell command, and what is written there. A shell never reads the value itself: it
-reads the name of a variable that has it, in double quotes, so that a value can be neither a quote nor a command. What
-remains are the places where a shell takes a variable's value for code (arithmetic, `eval`), or where it reads no
-variable (a here-document, a backslash): they are refused (`Quoting`), and so is every place behind something that
-shells read in different ways. The command itself is trusted, because its author is the project's; only the values are
-not."""
+"""Reads a shell text: finds the place of each value in it (in double quotes, in a here-document, …), its commands with
+their words, and what flows into those. Behind something that shells read in different ways, every place is unsure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .evaluated import SPAN, UNKNOWN, Command, evaluated, open_brackets, reads_arithmetic
-from .quoting import FILLED, Quoting
+from .quoting import Quoting
+from .words import ASSIGNMENT, SPAN, UNKNOWN, Command, Flow, Script, Word, leading, open_brackets
 
 _HEREDOC = re.compile(r"<<(-?)[ \t]*((?:'[^']*'|\"[^\"]*\"|\\.|[^\s;&|<>()'\"\\])+)", re.DOTALL)
 _CERTAIN_WORD = re.compile(r"[A-Za-z0-9_.,:@%+=!-]+")
@@ -23,24 +18,40 @@ _EXPANSION = re.compile(r"\$\{(?:[^'\"`\\${}]|'[^'}]*'|\"[^\"`\\${}]*\")*\}")
 _EXPANSION_IN_QUOTES = re.compile(r"\$\{[^'\"`\\${}]*\}")
 _CASE = re.compile(r"case\b")
 _NAMED = re.compile(r"[A-Za-z_$`]")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\$\{?[0-9@*]")
+_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*|[0-9@*])")
+_VARIABLES = re.compile(r"\$\{?!?([A-Za-z_][A-Za-z0-9_]*|[0-9@*])")
+_SETTING = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*):?=")
+_DEFAULT = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*:?[-=]([A-Za-z0-9_./ -]+)\}")
+# What bash computes, expands once more (`@P`), or reads as the name of an element (`!`) in `${…}`.
+_COMPUTING = re.compile(r"\[(?![@*]\])|:(?![-=?+])|^\$\{!|@[A-Za-z]\}$")
+_EVERY = re.compile(r"^\$(?:\{@|@)|\[@\]")
+_WHOLE = re.compile(r"\$(?:@|\{@\}|\{[A-Za-z_][A-Za-z0-9_]*\[@\]\})")
+_ESCAPED = re.compile(r"\\([\\`$])")
+MAX_DEPTH = 4
+"""How many texts may stand in each other to be read: backquotes, here-documents, `sh -c`."""
 
 
-def places(command: str, spans: Sequence[tuple[int, int]]) -> list[Quoting]:
-    """Returns the place of each (start, end) span of the command. The spans have to be in the order of the text."""
-    if not spans:
-        return []
-    scan = _Scan(command, dict(spans))
+def read(
+    text: str, spans: dict[int, int], *, parameters: str = "@", depth: int = 0
+) -> tuple[Script, dict[int, Quoting]]:
+    """Returns what the text runs, and the place of each span, by its start; those that are missing are unsure."""
+    scan = _Scan(text, spans, parameters, depth)
     scan.run()
-    return [scan.found.get(start, Quoting.UNSURE) for start, _ in spans]
+    return Script(scan.levels[0].commands, scan.arithmetic, scan.computed, parameters, depth), scan.found
 
 
 @dataclass(slots=True)
 class _Level:
-    """An open construct: `"` double quotes, `$(` a substitution of a command or a process, `(` a subshell, and
-    nothing for the command as a whole."""
+    """An open construct: `"` double quotes, `$(` a substitution of a command or a process, `(` a subshell, `=(` the
+    elements of an array, and nothing for the command as a whole."""
 
     opened: str
     command: Command
+    commands: list[Command] = field(default_factory=list[Command])
+    """Those that have ended."""
+    cases: int = 0
+    """How many `case` are open, in which a `)` closes nothing."""
 
 
 @dataclass(slots=True)
@@ -49,11 +60,15 @@ class _Scan:
 
     text: str
     spans: dict[int, int]
+    parameters: str
+    depth: int
     found: dict[int, Quoting] = field(default_factory=dict[int, Quoting])
     levels: list[_Level] = field(default_factory=lambda: [_Level("", Command())])
-    heredocs: list[tuple[str, bool, bool]] = field(default_factory=list[tuple[str, bool, bool]])
-    """Announced and not begun: the word that ends it, whether tabs before that go, whether it is quoted."""
-    commands: list[Command] = field(default_factory=list[Command])
+    heredocs: list[tuple[str, bool, bool, Word]] = field(default_factory=list[tuple[str, bool, bool, Word]])
+    """Announced and not begun: the word that ends it, whether tabs before that go, whether it is quoted, and the word
+    that it will be."""
+    computed: set[str] = field(default_factory=set[str])
+    """The variables whose values it computes with, as far as it names them."""
     doubles: int = 0
     """How many double quotes are open."""
     unsure: bool = False
@@ -68,7 +83,7 @@ class _Scan:
             elif char == "\\":
                 self._backslash()
             elif char == "`":
-                self._skip(self._closing_backquote(), Quoting.BACKQUOTES)
+                self._backquotes()
             elif char == "$":
                 self._dollar()
             elif char == '"':
@@ -80,8 +95,7 @@ class _Scan:
                 self._bare(char)
         while len(self.levels) > 1:
             self._close()
-        self._end_command()
-        self._judge()
+        self._end_command("")
 
     @property
     def _in_double(self) -> bool:
@@ -100,9 +114,9 @@ class _Scan:
         self._command.add(text)
         self.at += len(text)
 
-    def _skip(self, end: int, place: Quoting) -> None:
+    def _skip(self, end: int, place: Quoting, part: str | Flow = UNKNOWN) -> None:
         """Continues after `end`; every span that begins before it gets `place`, and is not cut in two."""
-        self._command.add(UNKNOWN)
+        self._command.add(part)
         while self.at < min(end, len(self.text)):
             if self.at in self.spans:
                 self._value(place)
@@ -120,6 +134,27 @@ class _Scan:
         else:
             self._command.add(text[at + 1 : at + 2] or "\\")
             self.at += 2
+
+    def _inner(self, text: str) -> Flow:
+        """Returns what a text that the same shell runs or expands puts into the word around it."""
+        if self.depth >= MAX_DEPTH:
+            return Flow(self._names(text), splits=not self._in_double)
+        script, _ = read(text, {}, parameters=self.parameters, depth=self.depth + 1)
+        self.arithmetic = self.arithmetic or script.numbers
+        self.computed |= script.computed
+        return Flow(commands=script.commands, splits=not self._in_double)
+
+    def _names(self, text: str) -> tuple[str, ...]:
+        """Returns the names of the variables that a text reads."""
+        return tuple(map(self._name, _VARIABLES.findall(text)))
+
+    def _name(self, written: str) -> str:
+        return self.parameters if written.lstrip("${")[:1] in "0123456789@*" else written
+
+    def _backquotes(self) -> None:
+        end = self._closing_backquote()
+        inner = _ESCAPED.sub(r"\1", self._without_spans(self.at + 1, end).removesuffix("`"))
+        self._skip(end, Quoting.BACKQUOTES, self._inner(inner) if inner else UNKNOWN)
 
     def _closing_backquote(self) -> int:
         position = self.at + 1
@@ -146,18 +181,25 @@ class _Scan:
                 break
         return position
 
-    def _compute(self, start: int, opening: str, closing: str) -> None:
-        """Skips arithmetic. What is quoted there, shells end at different places."""
+    def _compute(self, start: int, opening: str, closing: str) -> list[Command]:
+        """Skips arithmetic. Returns its commands if it is none: `((a); b)`, or `((a))` in a shell that does not know
+        it. What is quoted there, shells end at different places."""
         begin, end = self.at, self._balanced(start, opening, closing)
-        self._skip(end, Quoting.ARITHMETIC)
         inner = self._without_spans(begin, end)
+        is_arithmetic = opening == "[" or (
+            self.text[begin] == "$" and self._balanced(start + 1, opening, closing) == end - 1
+        )
+        flow = Flow() if is_arithmetic else self._inner(inner.lstrip("$")[1:-1])
+        self._skip(end, Quoting.ARITHMETIC, UNKNOWN if is_arithmetic else flow)
         self.unsure = self.unsure or any(char in inner for char in "'\"`\\#")
         self.arithmetic = self.arithmetic or _NAMED.search(inner[2:]) is not None
+        self.computed.update(map(self._name, _IDENTIFIER.findall(inner)))
+        return flow.commands
 
     def _without_spans(self, begin: int, end: int) -> str:
         parts: list[str] = []
         position = begin
-        while position < end:
+        while position < min(end, len(self.text)):
             if position in self.spans:
                 position = self.spans[position]
             else:
@@ -175,17 +217,38 @@ class _Scan:
             self.levels.append(_Level('"', self._command))
         self.at += 1
 
-    def _open(self, opened: str, length: int) -> None:
+    def _open(self, opened: str, length: int, commands: list[Command] | None = None) -> None:
+        """Opens a construct; `commands` is where its commands are kept."""
         self.unsure = self.unsure or bool(self.heredocs)
-        self.levels.append(_Level(opened, Command()))
+        level = _Level(opened, Command(element=opened == "=("))
+        level.commands = level.commands if commands is None else commands
+        self.levels.append(level)
         self.at += length
+
+    def _substitute(self, file: str = "") -> None:
+        """Opens a substitution of a command, or (`file`) of a process."""
+        flow = Flow(splits=not self._in_double and not file, file=file)
+        self._command.add(flow)
+        self._open("$(", 2, flow.commands)
 
     def _close(self) -> None:
         """Closes the innermost construct."""
         self.unsure = self.unsure or bool(self.heredocs)
         if not self._in_double:
-            self._end_command()
-        self.levels.pop()  # at the end of the text also double quotes; nobody counts those any more
+            self._end_command("")
+        level = self.levels.pop()  # at the end of the text also double quotes; nobody counts those any more
+        if level.opened == "(" and level.commands:
+            self._command.body = level.commands
+        elif level.opened == "(":
+            self._begin_function()
+
+    def _begin_function(self) -> None:
+        """Reads `NAME ()`."""
+        before = self.levels[-1].commands
+        if before and before[-1].after == "(" and before[-1].words:
+            self._command.function = before[-1].words.pop().text
+            if before[-1].empty:
+                before.pop()
 
     def _dollar(self) -> None:
         text, at = self.text, self.at
@@ -197,28 +260,56 @@ class _Scan:
         elif text.startswith("$[", at):
             self._compute(at + 1, "[", "]")
         elif text.startswith("$(", at):
-            self._command.add(UNKNOWN)
-            self._open("$(", 2)
+            self._substitute()
         elif text.startswith("${", at):
             self._expansion()
+        elif match := _VARIABLE.match(text, at):
+            self._command.add(self._variable(match[0]))
+            self.at = match.end()
         else:
             # bash reads $'…' with backslashes, sh as a `$` before single quotes: from here on it is not certain what is
             # quoted.
             self.unsure = self.unsure or (text.startswith("$'", at) and not self._in_double)
             self._literal("$")
 
+    def _variable(self, written: str) -> Flow:
+        every = _EVERY.search(written) is not None  # each is a word of its own also in double quotes
+        whole = self._in_double and _WHOLE.fullmatch(written) is not None
+        setting = _SETTING.match(written)
+        sets = "" if setting is None else setting[1]
+        default = _DEFAULT.fullmatch(written)
+        return Flow(
+            self._names(written),
+            splits=every or not self._in_double,
+            whole=whole,
+            sets=sets,
+            default="" if default is None else default[1],
+        )
+
     def _expansion(self) -> None:
         form = _EXPANSION_IN_QUOTES if self._in_double else _EXPANSION
         match = form.match(self.text, self.at)
         if match is None or any(place in self.spans for place in range(self.at, match.end())):
             end = self.text.find("}", self.at)
-            self._skip(len(self.text) if end < 0 else end + 1, Quoting.EXPANSION)
+            end = len(self.text) if end < 0 else end + 1
+            written = self._without_spans(self.at, end)
+            self._compute_in(written)
+            flow = self._variable(written)
+            flow.commands = self._inner(f"echo {written[2:-1]}").commands
+            self._skip(end, Quoting.EXPANSION, flow)
             self.unsure = True
         else:
-            self.arithmetic = self.arithmetic or ":" in match[0] or "[" in match[0]
+            self._compute_in(match[0])
             # Several words of a default: what was taken for the command's name may be an argument of another one.
             self.unsure = self.unsure or (not self._in_double and any(char.isspace() for char in match[0]))
-            self._skip(match.end(), Quoting.EXPANSION)
+            self._skip(match.end(), Quoting.EXPANSION, self._variable(match[0]))
+
+    def _compute_in(self, written: str) -> None:
+        computing = _COMPUTING.search(written)
+        if computing is not None:
+            self.arithmetic = True
+            start = 0 if computing[0][0] in "$@" else computing.start()
+            self.computed.update(map(self._name, _IDENTIFIER.findall(written, start)))
 
     def _bare(self, char: str) -> None:
         text, at = self.text, self.at
@@ -236,14 +327,13 @@ class _Scan:
             self._redirect()
         elif char == "\n":
             self.at += 1
-            self._end_command()
+            self._end_command("\n")
             self._bodies()
         elif char in " \t":
-            self._command.end_word()
+            self._end_word()
             self.at += 1
         elif char in ";&|":
-            self._end_command()
-            self.at += 1
+            self._operator()
         else:
             self._letter(char)
 
@@ -263,22 +353,57 @@ class _Scan:
 
     def _parenthesis(self) -> None:
         if self.text.startswith("((", self.at):
-            self._compute(self.at, "(", ")")
+            self._command.body = self._compute(self.at, "(", ")")
             self._command.word = None
             return
         word = self._command.word
         if word is not None and word.parts[-1:] == ["="]:
-            self._command.arrays = True
-        self._end_command()
-        self._open("(", 1)
+            name = ASSIGNMENT.match(word.joined())
+            flow = Flow()
+            self._command.lists.append((name[1] if name else "", flow))
+            self._open("=(", 1, flow.commands)
+        else:
+            if not self._command.function or self._command.words:
+                self._end_command("(")
+            self._open("(", 1)
 
     def _closed(self) -> None:
         self.at += 1
-        if self.levels[-1].opened in ("(", "$("):
+        level = self.levels[-1]
+        level.command.end_word()
+        ended = level.command.words[:1] and level.command.words[0].text == "esac"
+        if level.opened in ("(", "$(", "=(") and level.cases <= bool(ended):
             # Behind a substitution the word goes on; behind a subshell, as behind any operator, a new one begins.
             self._close()
         else:
-            self._end_command()
+            self._end_command(")")
+            if level.cases:
+                self._pattern(level.commands)
+
+    def _pattern(self, commands: list[Command]) -> None:
+        """Reads what stands before the `)` of a `case` as what it is: no commands, and no pipes."""
+        is_first = True
+        for command in reversed(commands):
+            if command.after != (")" if is_first else "|"):
+                break
+            is_first = False
+            command.after = ";"
+            if leading(command.words).keywords[-1:] == ["case"]:
+                break
+            command.element = True
+
+    def _operator(self) -> None:
+        """Reads `;`, `&`, `|` and what is made of them. `&>` is a redirection in some shells, and `&` and `>` in the
+        others: the words behind it are read as words of the same command and as a command of their own."""
+        text, at = self.text, self.at
+        if text.startswith("&>", at):
+            self._end_word()
+            self._command.parted = self._command.parted or len(self._command.words)
+            self.at += 1
+            return
+        length = 2 if text[at : at + 2] in ("||", "&&", "|&") else 1
+        self._end_command("|" if text[at : at + 2] == "|&" else text[at : at + length])
+        self.at += length
 
     def _letter(self, char: str) -> None:
         """Reads any other character. A `case` inside a quoted substitution has `)` that close nothing, so the open
@@ -287,13 +412,24 @@ class _Scan:
             self.unsure = self.unsure or self.doubles > 0
         self._literal(char)
 
-    def _end_command(self) -> None:
-        """Ends a command. `[[` goes on over everything that ends one, up to its `]]`."""
-        command = self.levels[-1].command
+    def _end_word(self) -> None:
+        command = self._command
         command.end_word()
-        if command.words or command.strings:
-            self.commands.append(command)
-        self.levels[-1].command = Command(in_brackets=open_brackets(command))
+        words = command.words
+        if words and words[-1].text == "case" and not command.element and leading(words).length == len(words) - 1:
+            self.levels[-1].cases += 1
+
+    def _end_command(self, operator: str) -> None:
+        """Ends a command. `[[` goes on over everything that ends one, up to its `]]`."""
+        level = self.levels[-1]
+        command = level.command
+        command.end_word()
+        command.after = operator
+        if not command.empty:
+            level.commands.append(command)
+        if level.cases and command.words and command.words[0].text == "esac":
+            level.cases -= 1
+        level.command = Command(in_brackets=open_brackets(command), element=level.opened == "=(")
 
     def _redirect(self) -> None:
         command, heredoc = self._command, self.text.startswith("<<", self.at) and self.text[self.at + 2 : self.at + 3]
@@ -303,8 +439,7 @@ class _Scan:
         if heredoc and heredoc != "<":
             self._announce()
         elif self.text[self.at + 1 : self.at + 2] == "(":
-            command.add(UNKNOWN)
-            self._open("$(", 2)
+            self._substitute(file=self.text[self.at])
         else:
             match = _REDIRECTION.match(self.text, self.at)
             assert match is not None
@@ -323,14 +458,16 @@ class _Scan:
             return
         word = re.sub(r"['\"\\]", "", match[2])
         self.unsure = self.unsure or not _CERTAIN_WORD.fullmatch(word) or match.end() in self.spans
-        self.heredocs.append((word, match[1] == "-", word != match[2]))
+        self.heredocs.append((word, match[1] == "-", word != match[2], Word()))
+        self._command.redirects.append(("<<", self.heredocs[-1][3]))
         self.at = match.end()
 
     def _bodies(self) -> None:
         """Skips the here-documents announced in the line that just ended."""
-        for word, tabs, is_quoted in self.heredocs:
-            end = self.at
+        for word, tabs, is_quoted, document in self.heredocs:
+            end = last = self.at
             while end < len(self.text):
+                last = end
                 stop = self.text.find("\n", end)
                 stop = len(self.text) if stop < 0 else stop
                 line = self.text[end:stop].lstrip("\t") if tabs else self.text[end:stop]
@@ -339,15 +476,14 @@ class _Scan:
                     break
                 joined = not is_quoted and line.endswith("\\")
                 self.unsure = self.unsure or joined or (len(self.levels) > 1 and line.startswith(word))
+            else:
+                last = end
+            body = self._without_spans(self.at, last)
+            if is_quoted:
+                document.parts.append(body)
+            elif body:
+                document.parts.append(self._inner('echo "' + body.replace('"', " ") + '"'))
+            document.joined()
             self._skip(end, Quoting.HEREDOC)
             self._command.word = None
         self.heredocs.clear()
-
-    def _judge(self) -> None:
-        """Refuses what stands well, but would be evaluated by the command that it is given to."""
-        typed = any(command.typed for command in self.commands)
-        numbers = self.arithmetic or any(map(reads_arithmetic, self.commands))
-        for command in self.commands:
-            for start in evaluated(command, typed=typed, numbers=numbers):
-                if self.found[start] in FILLED and self.found[start] is not Quoting.COMMENT:
-                    self.found[start] = Quoting.EVALUATED
