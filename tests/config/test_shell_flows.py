@@ -22,7 +22,7 @@ RUNS = {
     (ALL, "touch hit"): [
         # Substitutions.
         'eval "$(echo V)"', 'sh -c "$(echo V)"', "$(echo V)", "command $(echo V)", "exec $(echo V)", "if $(echo V); then echo; fi",
-        'echo "$(echo V | sh)"', "x=$(cat f; echo V); eval \"$x\"", 'x=$(case V in a) echo b;; *) echo V;; esac); eval "$x"',
+        'echo "$(echo V | sh)"', "x=$(cat f; echo V); eval \"$x\"", "x=$(case V in a) echo V; esac); x=V; eval \"$x\"", 'x=$(case V in a) echo b;; *) echo V;; esac); eval "$x"',
         "x=V; eval `echo $x`", "x=V; echo `eval $x`", 'x=V; echo "$(eval "$x")"', 'x=V; echo "${y:-$(eval "$x")}"',
         # Variables.
         'x=V; eval "$x"', "x=V; $x", "x=V; nice $x", "x=V; env $x", 'export x=V; eval "$x"', 'readonly x=V; sh -c "$x"', 'x=V; sh -c "$x"',
@@ -32,6 +32,7 @@ RUNS = {
         # Functions, and texts that another shell runs.
         'f() { eval "$1"; }; f V', "f()\n{\n  eval \"$1\"\n}\nf V", 'f() ( eval "$1" ); f V', 'if true; then f() { eval "$1"; }; fi; f V',
         'f() { "$@"; }; f sh -c V', "f() { $1; }; f V", "f() { sh; }; echo V | f", 'f() { echo "$1"; }; eval "$(f V)"', "f() { echo V; }; f | sh",
+        'run() { "$@"; }; echo V | run sh', "echo V | sh $NOTHING", "x=sh; $x -c V", 'x="sh -c"; $x V', "${X:-sh} -c V", "x=sh; echo V | $x -s",
         'f() { local x=$1; eval "$x"; }; f V', 'f() { g "$1"; }; g() { eval "$1"; }; f V', 'x=V; f() { eval "$x"; }; f',
         'export x=V; sh -c \'eval "$x"\'', 'sh -c \'eval "$1"\' sh V', "sh -c '$1' sh V", "sh -c '$0' V", 'sh -c \'echo "$1" | sh\' sh V',
         'env X=V sh -c \'eval "$X"\'', 'X=V sh -c \'eval "$X"\'', "export x=V\nsh <<'E'\neval \"$x\"\nE",
@@ -95,6 +96,7 @@ REFUSED = [
     )),
     "ssh -n h V", "ssh -o ProxyCommand=V h", "ssh -o 'ProxyCommand nc V' h", 'x=V; ssh h "$x"', "x=V; ssh h ls $x", "x=V; ssh $x", "ssh h <<< V",
     "x=V; ssh h <<E\nls $x\nE", "x=V; ssh h <<'E'\neval \"$x\"\nE",
+    'SSH="ssh -p 22 h"; $SSH V', "PY=python3; $PY -c V", "${PY:-python3} -c V", "echo V | $SHELL", "eval V | case a in a) ;; esac", "x=V; ((eval \"$x\"))",
     "su -c V", "su bob -c V", "runuser bob -c V", "sudo su -c V", "script -c V", "script -qc V /dev/null", "flock f -c V", "sg g -c V",
     "watch V", "watch -n 5 V", "parallel V", "tmux new-session -d V", "tmux new -s V", "tmux send-keys -t a V Enter", "screen -X stuff V",
     "screen -S a -X stuff V", "env -S 'echo' V", "find . -exec V V \\;",
@@ -122,7 +124,7 @@ PASSES = [
     "sh -c 'echo \"$1\"' sh V", "sh -c 'echo \"$@\"' sh V", "sh -c 'exec \"$@\"' sh echo V", 'bash -ec \'x=$1; echo "$x"\' bash V',
     "timeout V echo V", "nice -n V echo V", 'nice echo "$(echo V)"', "nice echo $(echo V)", "env A=V echo V", "env A=1 echo V", "env -u A echo V",
     'run() { echo "+ $*"; "$@"; }; run echo --x V', 'run() { echo "+ $*" >&2; "$@"; }\nrun echo V\nrun mkdir -p out V', 'f() { n=$1; shift; "$@"; }; f 3 echo --x V',
-    'a=(echo --x V); "${a[@]}"', 'a=(echo); a+=(--x V); "${a[@]}"', 'f() { echo "$1"; }; f V', 'f() { x=$1; echo "$x"; }; f V', 'set -- --x V; echo "$@"', 'set -- echo; set -- "$@" --x V; "$@"', "f() { cat; }; echo V | f",
+    'run() { "$@"; }; echo V | run cat', 'x="echo -n"; $x V', "${X:-echo} V", 'a=(echo --x V); "${a[@]}"', 'a=(echo); a+=(--x V); "${a[@]}"', 'f() { echo "$1"; }; f V', 'f() { x=$1; echo "$x"; }; f V', 'set -- --x V; echo "$@"', 'set -- echo; set -- "$@" --x V; "$@"', "f() { cat; }; echo V | f",
     'x=V; [ "$x" = a ] || echo', 'x=V; test -n "$x"', 'x=V; echo ${A:-b}; echo "$x"', 'x=V; echo "${x:-b}" "${x#a}" "${x%.*}" "${#x}"', "x=V; cat <<E\n$x\nE",
     "sh <<E\n:\nE\necho V", "sh <<'E'\n:\nE\necho V", "trap 'echo \"$x\"' EXIT; x=V", "x=V; eval 'echo \"$x\"'", "x=V; export x; sh -c 'echo \"$x\"'",
     "printf '%s' V", "printf -- V", "{ echo V; } > f", "(cd V && echo)", "( echo V ) 2>&1 | cat", 'cd "$(dirname -- V)" && echo', "(cd V; echo :) | sh",
@@ -142,7 +144,8 @@ TAKEN = [
     'declare -a a=(--x V); python train.py "${a[@]}"', "docker run img python train.py V", 'docker run -e X=V img sh -c \'echo "$X"\'', "uv run python train.py V",
     'poetry run python train.py "$(echo V)"', "screen -dmS V python train.py", "tmux kill-server; echo V", "sudo apt install tmux V", "ssh -- V ls",
     'x=V; diff <(echo "$x") b', "python train.py --cfg <(echo V)", "echo V > params.txt; python train.py params.txt", 'echo "X=V" >> .env; python train.py',
-    "bash -- run.sh V V", "x=V; python train.py <<< \"$x\"", "bash run.sh <<< V", "ssh -p V h ls", "ssh -i V -l V h ls", "uv run python train.py $(echo V)", "wc -l < V", "while read -r x; do python train.py \"$x\"; done <<< V", "env | grep A; python train.py V", "make train X=V",
+    "bash -- run.sh V V", "x=V; python train.py <<< \"$x\"", "bash run.sh <<< V", "ssh -p V h ls", "ssh -i V -l V h ls", "uv run python train.py $(echo V)", "wc -l < V", "while read -r x; do python train.py \"$x\"; done <<< V", "env | grep A; python train.py V", "PY='python3 -u'; $PY train.py V", "${PY:-python3} train.py V", "for ((i=0; i<3; i++)); do python train.py V; done",
+    "shellcheck V; echo sh", "case V in sh|bash) python train.py;; esac", 'x=$(jq -r .a V); echo "$x"', "make train X=V",
 ]  # fmt: skip
 
 

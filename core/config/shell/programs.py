@@ -66,6 +66,7 @@ _RUNNERS = frozenset(
     | {"bwrap", "machinectl", "pkexec", "entr"}
 )
 _BEFORE_COMMAND = frozenset({"run", "exec", "--", "uvx", "srun", "mpirun", "mpiexec", "valgrind", "firejail", "pkexec"})
+_MAX_ARGUMENTS = 1000
 _EXEC = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 
 
@@ -260,7 +261,7 @@ def _of_code(
             if coming:
                 yield Code((word,))
         elif coming:
-            yield code((word,), words[index + 1 :]) if is_shell else Code((word,))
+            yield code((word,), words[index + 1 : index + _MAX_ARGUMENTS]) if is_shell else Code((word,))
             if not word.vanishes:
                 return
         else:

@@ -31,7 +31,9 @@ class Flow:
     """What a shell puts into a word: the values of variables, or what commands write."""
 
     names: tuple[str, ...] = ()
+    """The variables, or what stands for parameters (`Script.parameters`)."""
     commands: list[Command] = field(default_factory=list["Command"])
+    """Those whose output it is."""
     splits: bool = False
     """Whether it may become several words."""
     whole: bool = False
@@ -44,6 +46,7 @@ class Flow:
     """What `${NAME:-…}` is without the variable."""
 
     def mark(self, reached: Container[object]) -> str:
+        """Returns what stands for it in the text of a word; `reached` is what values flow into."""
         if self not in reached or self.file:
             return UNKNOWN
         return SPLIT if self.splits else SPAN
@@ -101,9 +104,10 @@ class Word:
 
 @dataclass(slots=True, eq=False)
 class Command:
-    """A simple command, or what stands behind a subshell: its words so far, and the one that is being read."""
+    """A simple command, or what stands behind a subshell."""
 
     words: list[Word] = field(default_factory=list[Word])
+    """Those that have ended, without redirections."""
     redirects: list[tuple[str, Word]] = field(default_factory=list[tuple[str, Word]])
     """The targets of its redirections, each behind its sign; for `<<` the here-document itself."""
     lists: list[tuple[str, Flow]] = field(default_factory=list[tuple[str, Flow]])
@@ -121,7 +125,9 @@ class Command:
     parted: int = 0
     """How many words stand before a `&>`, at which some shells end the command."""
     stdin: Node = field(default_factory=Node)
+    """What it reads."""
     word: Word | None = None
+    """The one that is being read."""
     target: str = ""
     """The redirection whose target the next word is."""
     in_brackets: bool = False
@@ -175,6 +181,7 @@ class Script:
     """A text that a shell runs."""
 
     commands: list[Command]
+    """The outermost ones."""
     numbers: bool
     """Whether something in it computes."""
     computed: set[str]
@@ -219,6 +226,7 @@ class Leading(NamedTuple):
 
 
 def leading(words: Sequence[Word]) -> Leading:
+    """Returns what stands before the name, or the assignments, of a command."""
     keywords: list[str] = []
     at, function = 0, ""
     if words and words[0].text == "coproc":
