@@ -48,13 +48,8 @@ def install(
     `metrics` where it shows /metrics. Refused for webhooks without a secret, for metrics that others could read, and
     for a file of variables that others may; Unreachable where there is no systemd, or it does not do what it is
     asked."""
+    _ensure_safe(project, listen, metrics)
     system, name = os.geteuid() == 0, unit_name(project)
-    if listen:
-        may_listen(listen, project.git.webhook_secret)
-    if metrics:
-        may_show(metrics, project.metrics.token)
-    # systemd reads it whatever its mode is.
-    ensure_private(project.state / ENVIRONMENT_FILE)
     _ensure_systemd(project, system)
     path = (units or _directory(system)) / name
     text, did, after = unit(project, system, listen, metrics), list[str](), list[str]()
@@ -92,6 +87,16 @@ def install(
         )
     after.append(f"{manager} status {name}")
     return Service(name, str(path), tuple(did), tuple(after))
+
+
+def _ensure_safe(project: Project, listen: str, metrics: str) -> None:
+    """Raises Refused for what would be open to others."""
+    if listen:
+        may_listen(listen, project.git.webhook_secret)
+    if metrics:
+        may_show(metrics, project.metrics.token)
+    # systemd reads it whatever its mode is.
+    ensure_private(project.state / ENVIRONMENT_FILE)
 
 
 def installed(project: Project, *, units: Path | None = None) -> Path:

@@ -6,8 +6,8 @@
 which somebody names a file or a test (`pytest tests/chaos/test_engine.py`).
 
 `PODIUM_TEST_LONG=1500` leaves room for so many seconds of the tests that took long when they were measured (`long.txt`, see
-`python -m tests.runner.long`): at least one of each folder, the others by lot; a file whose tests
-share something is taken as a whole or not at all. `.ci/run` does, so that a landing does not take an hour; `make test` runs them all.
+`python -m tests.runner.long`): at least one of each folder, the others by lot; a file whose tests share something is taken
+as a whole or not at all. `.ci/run` does, so that a landing does not take an hour; `make test` runs them all.
 
 `PODIUM_TEST_EXAMPLES=25` takes 25 percent of the examples of each test that draws its own: `.ci/pythons` does, which repeats
 with other interpreters what one has run whole.

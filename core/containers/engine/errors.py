@@ -60,19 +60,25 @@ def explained(address: Address, what: str) -> Generator[None]:
         raise unreachable(error, address, what) from error
 
 
+# What engines say of a registry.
+_NOT_LET_IN = ("pull access denied", "unauthorized", "authentication required", "denied:", "no basic auth")
+_REGISTRY_AWAY = (
+    "dial tcp",
+    "no such host",
+    "tls handshake",
+    "connection refused",
+    "i/o timeout",
+    "context deadline exceeded",
+)
+
+
 def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
     """Returns the error for a request that the engine answered with a failure."""
     text = clean(" ".join(str(error.explanation or error).split()))[:600]
     low = text.lower()
     status = error.status_code or 0
-    if "does not have a leader" in low:
-        hint = "docker node ls on a manager shows which are there: more than half have to be"
-        return EngineAway(f"{what}: the managers of the Swarm cannot agree on a leader", hint=hint)
-    if "attaching to network failed" in low:
-        hint = "docker node ls shows its availability, which has to be active; docker node update changes it"
-        return RunFailed(f"{what}: the Swarm does not let it onto its network on that node: {text}", hint=hint)
-    if "not a swarm manager" in low:
-        return UsageError(f"{what}: the engine is no manager of a Swarm", hint="name a manager as `host`")
+    if of_swarm := _refusal_of_swarm(low, text, what):
+        return of_swarm
     if "no space left on device" in low:
         return Unreachable(
             f"{what}: the engine's disk is full: {text}", hint="run `docker system df` to see what fills it"
@@ -82,13 +88,7 @@ def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
             f"{what}: the image is neither on the engine nor in a registry: {text}",
             hint="build or pull it, or correct its name",
         )
-    if (
-        "pull access denied" in low
-        or "unauthorized" in low
-        or "authentication required" in low
-        or "denied:" in low
-        or "no basic auth" in low
-    ):
+    if any(word in low for word in _NOT_LET_IN):
         return Refused(
             f"{what}: the registry refused: {text}",
             hint="run `docker login` on this machine, or correct the image's name",
@@ -97,17 +97,7 @@ def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
         return Refused(
             f"{what}: the port is in use: {text}", hint="stop what uses it, or give the environment another port"
         )
-    if any(
-        word in low
-        for word in (
-            "dial tcp",
-            "no such host",
-            "tls handshake",
-            "connection refused",
-            "i/o timeout",
-            "context deadline exceeded",
-        )
-    ):
+    if any(word in low for word in _REGISTRY_AWAY):
         return Unreachable(
             f"{what}: the engine cannot reach the registry: {text}",
             hint="check that the registry is running and reachable from the engine's machine",
@@ -115,6 +105,18 @@ def refusal(error: docker_errors.APIError, what: str) -> PodiumError:
     if status == 404:
         return NotFound(f"{what}: {text}")
     return RunFailed(f"{what}: the engine refused: {text}")
+
+
+def _refusal_of_swarm(low: str, text: str, what: str) -> PodiumError | None:
+    if "does not have a leader" in low:
+        hint = "docker node ls on a manager shows which are there: more than half have to be"
+        return EngineAway(f"{what}: the managers of the Swarm cannot agree on a leader", hint=hint)
+    if "attaching to network failed" in low:
+        hint = "docker node ls shows its availability, which has to be active; docker node update changes it"
+        return RunFailed(f"{what}: the Swarm does not let it onto its network on that node: {text}", hint=hint)
+    if "not a swarm manager" in low:
+        return UsageError(f"{what}: the engine is no manager of a Swarm", hint="name a manager as `host`")
+    return None
 
 
 # What this machine lacks, and not the engine's: that one says so in an answer.

@@ -28,14 +28,13 @@ class Addresses:
             known, asked = self._known.get(name, ("", 0.0))
         if known and now - asked < _SECONDS:
             return known
-        found = _look_up(name)
-        if found:
-            found = known if known in found else found[0]  # a name with several addresses keeps the one that it has
-        elif not (found := known):
+        every = _look_up(name) or ([known] if known else [])
+        if not every:
             raise UsageError(
                 f"the other hosts cannot reach {name}: this machine knows no address of it",
                 hint="give it one: hosts: [{engine: ssh://…, address: 10.0.0.1}]",
             )
+        found = known if known in every else every[0]  # a name with several addresses keeps the one that it has
         with self._lock:
             self._known[name] = found, now
         return found

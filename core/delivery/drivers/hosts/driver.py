@@ -33,7 +33,7 @@ from ..docker.create import PORT
 from ..docker.driver import DockerDriver
 from .addresses import addresses
 from .certificates import issued
-from .fleet import Fleet, Host
+from .fleet import Fleet, Host, HostAway
 from .proxy import HostsProxy
 from .relay import HostsTransport
 
@@ -129,30 +129,38 @@ class HostsDriver:
         if state.equipped or _has_image(host.driver):
             state.equipped = True
             return
-        if state.unequipped and time.monotonic() - state.unequipped_at < _EQUIP_SECONDS:
-            raise Unreachable(state.unequipped)
+        if state.unequipped is not None and time.monotonic() - state.unequipped[1] < _EQUIP_SECONDS:
+            raise Unreachable(state.unequipped[0])
         try:
             for version in sorted({row.version for row in rows if row.weight}):
                 self._bring_to(host, version)
         except (EngineAway, Interrupted):
             raise
         except PodiumError as error:
-            state.unequipped, state.unequipped_at = error.message, time.monotonic()
+            state.unequipped = error.message, time.monotonic()
             raise
         state.equipped = True
 
     def _bring_to(self, host: Host, version: int) -> None:
         """Brings both images to a host that may count as away still."""
-        from ....serving.image.everywhere import require_everywhere, require_named
+        self._bring_proxy(host)
+        for error in self._bring_version(version, [host]).values():
+            raise error
 
-        setting, driver = self.setting, host.driver
-        require_named(driver.place.engine, self.environment.proxy_image, setting.project, say=driver.setting.say)
-        there = {host.name: host.address}
-        failed = require_everywhere(
+    def _bring_proxy(self, host: Host) -> None:
+        from ....serving.image.everywhere import require_named
+
+        driver = host.driver
+        require_named(driver.place.engine, self.environment.proxy_image, self.setting.project, say=driver.setting.say)
+
+    def _bring_version(self, version: int, hosts: Sequence[Host]) -> Mapping[str, PodiumError]:
+        """Brings the version's image to hosts; returns why some cannot have it, by their names."""
+        from ....serving.image.everywhere import require_everywhere
+
+        setting, there = self.setting, {host.name: host.address for host in hosts}
+        return require_everywhere(
             setting.project, setting.journal, version, there, model=setting.model, say=setting.say
         )
-        for error in failed.values():
-            raise error
 
     def _put_right(self, host: Host, rows: Sequence[Replica], layout: ProxyLayout) -> list[str]:
         """Brings a host that answers again to what should be: it gets traffic, and gives it, only then."""
@@ -196,20 +204,8 @@ class HostsDriver:
 
     def _bring(self, version: int, hosts: Sequence[Host]) -> None:
         """Brings both images to hosts. One that goes away meanwhile is noted."""
-        from ....serving.image.everywhere import require_everywhere, require_named
-
-        setting = self.setting
-        self.fleet.each(
-            hosts,
-            lambda host: require_named(
-                host.driver.place.engine, self.environment.proxy_image, setting.project, say=host.driver.setting.say
-            ),
-        )
-        there = {host.name: host.address for host in hosts if host.present}
-        failed = require_everywhere(
-            setting.project, setting.journal, version, there, model=setting.model, say=setting.say
-        )
-        for name, error in failed.items():
+        self.fleet.each(hosts, self._bring_proxy)
+        for name, error in self._bring_version(version, [host for host in hosts if host.present]).items():
             if not isinstance(error, EngineAway) or isinstance(error, NothingLeft):
                 raise error
             self.fleet.hosts[name].state.lost(error.message)
@@ -270,9 +266,7 @@ class HostsDriver:
         answer."""
         try:
             begun = host.ask(lambda driver: driver.start(replace(spec, address=split(spec.address)[1])))
-        except NothingLeft:
-            raise
-        except EngineAway as error:
+        except HostAway as error:
             self.setting.say(f"{error.message}; starting {spec.id} elsewhere")
             return None
         for other in self.fleet.present:
@@ -400,9 +394,7 @@ def _quietly(host: Host, work: Callable[[DockerDriver], T]) -> T | None:
     """Returns what `work` returns, None if the host does not answer: then that is noted."""
     try:
         return host.ask(work)
-    except NothingLeft:
-        raise
-    except EngineAway:
+    except HostAway:
         return None
 
 

@@ -38,6 +38,10 @@ _FORGET_SECONDS = 600.0
 _CLOCK_SECONDS = 30.0
 
 
+class HostAway(EngineAway):
+    """A host does not answer, and that is noted: it is left out. What this machine lacks itself is no such error."""
+
+
 class HostState:
     """What this process knows of a host, for all its threads."""
 
@@ -57,11 +61,9 @@ class HostState:
         """Whether it stands in the journal as away; whoever takes it out there has put it right."""
         self.equipped = False
         """Whether it is known to have an image of the project."""
+        self.unequipped: tuple[str, float] | None = None
+        """Why it could not be given one the last time, and when that was (monotonic)."""
         self._complaint = ""
-        self.unequipped = ""
-        """Why it could not be given one the last time."""
-        self.unequipped_at = 0.0
-        """When that was (monotonic)."""
         self.renewed = 0.0
         """When its leases were renewed last (monotonic)."""
         self.clock: tuple[float, float] | None = None
@@ -199,11 +201,11 @@ class Host:
         return time.time() + known[0]
 
     def ask(self, work: Callable[[DockerDriver], T]) -> T:
-        """Returns what `work` returns. Raises EngineAway if the host does not answer, and at once if it is known that
-        it does not."""
+        """Returns what `work` returns. Raises HostAway if the host does not answer, and at once if it is known that it
+        does not."""
         absent = self.state.absent
         if absent is not None:
-            raise EngineAway(f"{self.name} does not answer: {absent.why}", hint="check that the machine is running")
+            raise HostAway(f"{self.name} does not answer: {absent.why}", hint="check that the machine is running")
         began = time.monotonic()
         try:
             return work(self.driver)
@@ -212,7 +214,7 @@ class Host:
         except EngineAway as error:
             # It is silent since it was asked, not since nobody waited any longer: that may be a whole time-out later.
             self.state.lost(error.message, time.time() - min(time.monotonic() - began, TIMEOUT))
-            raise
+            raise HostAway(error.message, hint=error.hint) from error
 
 
 class Fleet:
@@ -262,13 +264,13 @@ class Fleet:
 
     def each(self, hosts: Iterable[Host], work: Callable[[Host], T]) -> list[tuple[Host, T]]:
         """Does the work for all hosts at once; returns what it returned for those that answer. Raises the first other
-        error when all have ended, and EngineAway if none of them answers."""
+        error when all have ended, and HostAway if none of them answers."""
         asked = list(hosts)
         outcomes = all_at_once([lambda host=host: host.ask(lambda _: work(host)) for host in asked])
         done = [(host, found) for host, (found, error) in zip(asked, outcomes, strict=True) if error is None]
         errors = [error for _, error in outcomes if error is not None]
         for error in errors:
-            if not isinstance(error, EngineAway) or isinstance(error, NothingLeft):
+            if not isinstance(error, HostAway):
                 raise error
         if errors and not done:
             raise errors[0]
