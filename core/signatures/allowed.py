@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ..domain.frozen import Frozen
 from ..domain.project import Project
+from ..engine.run.release import newest_release
 from ..errors import Refused
 from ..scm import Repository
-from ..scm.refs import release_tip
 
 # So long one process takes a project's repository for the same: a promotion asks half a dozen times. Which commit its
 # branch has is asked each time.
@@ -41,11 +41,14 @@ def allowed(project: Project) -> tuple[Allowed, ...]:
             hint="name one in podium.yaml, and commit it (ssh-keygen(1), ALLOWED SIGNERS)",
         )
     repository = _repository(project.home, time.monotonic() // _SECONDS)
-    tip = release_tip(repository, project.git) if repository is not None else None
-    if repository is None or tip is None:
+    release = newest_release(project, repository) if repository is not None else None
+    if repository is None or release is None:
         return (_here(project),)
-    commits = dict.fromkeys((tip, *evidence.signers_of))
-    return tuple(_committed(project, repository, each, newest=each == tip) for each in commits)
+    earlier = dict.fromkeys(each for each in evidence.signers_of if each != release.commit)
+    return (
+        _committed(project, repository, release.commit, release.branch, release.branch),
+        *(_committed(project, repository, each, each[:9], release.branch) for each in earlier),
+    )
 
 
 @lru_cache(maxsize=8)
@@ -74,15 +77,15 @@ def _here(project: Project) -> Allowed:
     return Allowed(evidence.signers, signers, revoked)
 
 
-def _committed(project: Project, repository: Repository, commit: str, *, newest: bool) -> Allowed:
+def _committed(project: Project, repository: Repository, commit: str, where: str, branch: str) -> Allowed:
+    """Returns the files of a commit, which is called `where`. `branch` is the one that releases come from."""
     evidence = project.evidence
-    where = project.git.branch if newest else commit[:9]
 
     def file(name: str) -> bytes:
         try:
             return _file(repository, commit, f"{repository.prefix}/{name}" if repository.prefix else name)
         except KeyError:
-            raise Unsigned(f"{where} has no file {name}", hint=f"commit it to {project.git.branch}") from None
+            raise Unsigned(f"{where} has no file {name}", hint=f"commit it to {branch}") from None
 
     revoked = file(evidence.revoked) if evidence.revoked else None
     return Allowed(f"{evidence.signers} of {where}", file(evidence.signers), revoked)

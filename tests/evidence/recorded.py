@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from podium.core.adoption.settling import settle
 from podium.core.config import load
 from podium.core.domain.delivery import DeploymentState, How
 from podium.core.domain.models import Version
@@ -42,6 +43,7 @@ class Recorded:
         self.second = self.commit(f"learn more: {why}" if "\0" not in why else "learn more")
         self.project: Project = load(home, environ={"API_TOKEN": SECRET})
         self.project.state.mkdir(mode=0o700)
+        settle(home)
         self.journal = Journal.open(self.project.state / "journal.db")
         self.files = directory(self.project.state, MODEL, 3)
         self.digest = bring(self.files, self._model)

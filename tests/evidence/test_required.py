@@ -25,7 +25,7 @@ from podium.core.evidence.release import release
 from podium.core.evidence.subject import named
 from podium.core.identity.processes import alive
 from podium.core.signatures import hashing, kept, required, signing
-from podium.core.signatures.allowed import Unsigned
+from podium.core.signatures.allowed import Unsigned, allowed
 
 from tests.conftest import required as needed
 from tests.delivery.light import MODEL as TINY
@@ -39,6 +39,7 @@ from .recorded import MODEL, Recorded
 def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needed("" if shutil.which("ssh-keygen") else "ssh-keygen")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("API_TOKEN", "value")  # without it a commit's file says nothing
     required._judged.cache_clear()
 
 
@@ -59,6 +60,8 @@ class Release:
         self.recorded = Recorded(tmp_path / "home")
         self.anna, self.eve = key_of(tmp_path, "anna"), key_of(tmp_path, "eve")
         self.evidence = Evidence(signers="allowed_signers")
+        file = self.recorded.home / "podium.yaml"
+        file.write_text(f"{file.read_text()}\nevidence: {{signers: allowed_signers}}\n")
         self.allow(line_of(self.anna))
 
     def allow(self, text: str, **files: str) -> str:
@@ -387,6 +390,17 @@ def test_hostile_statements(signed: Release) -> None:
     (where / "link.json").symlink_to("/etc/passwd")
     (where / "link.json.sig").symlink_to("/etc/passwd")
     signed.ensure()
+
+
+def test_nobody_signs_by_a_branch_of_their_own(signed: Release) -> None:
+    """An edit that nobody has committed to the release branch names another one, on which eve may sign."""
+    signed.sign(signed.anna)
+    signed.ensure()
+    own = replace(signed.project, git=replace(signed.project.git, branch="eves"))
+    signed.recorded.git("checkout", "-q", "-b", "eves")
+    signed.allow(line_of(signed.eve))
+    assert [each.where for each in allowed(own)] == ["allowed_signers of main"]
+    assert signed.eve.with_name("eve.pub").read_bytes() not in allowed(own)[0].signers
 
 
 def test_the_branch_is_asked_each_time_and_nothing_else(signed: Release, monkeypatch: pytest.MonkeyPatch) -> None:

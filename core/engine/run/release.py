@@ -74,6 +74,16 @@ def released(present: Project) -> Released | None:
     return Released(release, file)
 
 
+def newest_release(present: Project, repository: Repository) -> Release | None:
+    """Returns what `release_of` does, for who has no journal at hand and asks often: where the file at hand names the
+    branch that is noted, no file is read."""
+    with _opened(present) as journal:
+        noted = Release.noted_in(journal)
+        if noted is None or (present.git.branch, _where(present)) != (noted.branch, noted.where):
+            return _current(present, journal, repository)[0]
+        return _as_of_now(noted, journal, repository)
+
+
 def release_of(present: Project, journal: Journal, repository: Repository) -> Release | None:
     """Returns the branch that releases come from, and notes it where its file protects something; None if there is no
     such branch. `present`, the file at hand, says which one it is as long as none is noted."""
@@ -113,14 +123,22 @@ def _followed(
     noted: Release, present: Project, journal: Journal | None, repository: Repository
 ) -> tuple[Release, Project | None]:
     """Returns the branch that is noted, as it is now; or the one at hand, once the file on the noted one names it."""
-    fetched = (journal.values.get("fetched from") or "") if journal is not None else ""
-    release = replace(noted, commit=_newest(repository, noted.branch, noted.where, fetched) or noted.commit)
+    release = _as_of_now(noted, journal, repository)
     file = loaded(repository, release.commit, present)
     here = present.git.branch, _where(present)
     if file is None or here == (noted.branch, noted.where) or here != (file.git.branch, _where(file)):
         return release, file
-    tip = _newest(repository, *here, fetched)
+    tip = _newest(repository, *here, _fetched_from(journal))
     return (Release(*here, tip, noted.roles), loaded(repository, tip, present)) if tip is not None else (release, file)
+
+
+def _as_of_now(noted: Release, journal: Journal | None, repository: Repository) -> Release:
+    commit = _newest(repository, noted.branch, noted.where, _fetched_from(journal))
+    return replace(noted, commit=commit or noted.commit)
+
+
+def _fetched_from(journal: Journal | None) -> str:
+    return (journal.values.get("fetched from") or "") if journal is not None else ""
 
 
 def _newest(repository: Repository, branch: str, where: str, fetched: str) -> str | None:
@@ -148,6 +166,7 @@ def _protects(project: Project) -> bool:
     steps = (step for pipeline in project.pipelines.values() for step in pipeline.steps.values())
     return (
         _has_roles(project)
+        or bool(project.evidence.signers)
         or any(each.protected or each.verified for each in project.environments.values())
         or any(each.protected for each in project.infra.values())
         or any(step.approval for step in steps)

@@ -56,6 +56,12 @@ def at_once(app: PodiumApp, keys: tuple[str, ...], then: Callable[[Pilot[Any]], 
     asyncio.run(run())
 
 
+async def the_log(pilot: Pilot[Any]) -> LogView:
+    """Returns the log of the screen that is shown, which is there a moment before its widgets are."""
+    await until(pilot, lambda: pilot.app.podium_screen.query(LogView), "its widgets")
+    return pilot.app.podium_screen.query_one(LogView)
+
+
 def test_keys_typed_right_after_the_start_go_where_they_would_go_later(app: App) -> None:
     """Ends on the log of the step that was meant, in the oldest run that has steps."""
 
@@ -71,7 +77,7 @@ def test_keys_typed_right_after_the_start_go_where_they_would_go_later(app: App)
 def test_a_search_that_is_typed_ahead_is_made_in_the_log_that_was_meant(app: App) -> None:
     async def then(pilot: Pilot[Any]) -> None:
         await until(pilot, lambda: not pilot.app.typed and pilot.app.podium_screen.title_id == "runs", "Runs")
-        log = pilot.app.podium_screen.query_one(LogView)
+        log = await the_log(pilot)
         await until(pilot, lambda: log._hit == 42, "the second checkpoint")
 
     at_once(app(screen="overview"), ("2", "l", "g", "slash", *"checkpoint", "enter", "n"), then)
@@ -84,7 +90,7 @@ def test_keys_in_a_log_wait_until_its_rows_are_counted(app: App, monkeypatch: py
 
     async def then(pilot: Pilot[Any]) -> None:
         await until(pilot, lambda: pilot.app.podium_screen.title_id == "runs", "Runs")
-        log = pilot.app.podium_screen.query_one(LogView)
+        log = await the_log(pilot)
         await until(pilot, lambda: gate.asked.is_set() and log.window is not None, "its end is shown")
         burst(pilot, "g")
         await until(pilot, lambda: pilot.app.typed, "the key waits")
