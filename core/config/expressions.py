@@ -20,7 +20,7 @@ from ..domain.project import Scalar
 from ..errors import UsageError
 from .conditions import evaluate, parse
 from .reader import did_you_mean, shorten
-from .shell import Quoting, places, quoted, reference, refusal
+from .shell.quoting import Quoting, quoted, reference, refusal
 
 Values = Mapping[str, Mapping[str, Scalar]]
 
@@ -124,6 +124,10 @@ def check_template(template: str, *, command: bool) -> list[Placeholder]:
 def _checked(template: str) -> tuple[tuple[Placeholder, Quoting], ...]:
     """Returns the placeholders of a command with their places. Kept: each cell of a matrix asks for the same."""
     found = placeholders(template)
+    if not found:
+        return ()
+    from .shell.judge import places  # costs as much as all else that looking at a project imports
+
     where = places(template, [(each.start, each.end) for each in found])
     for each, place in zip(found, where, strict=True):
         error = refusal(place, str(each))

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from podium.core.config.expressions import check_template, placeholders, shell_command
-from podium.core.config.shell import Quoting, reference
+from podium.core.config.shell.quoting import Quoting, reference
 from podium.core.config.shell.scan import read
 from podium.core.errors import UsageError
 
