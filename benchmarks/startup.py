@@ -68,8 +68,9 @@ def fill(home: Path, runs: int, versions: int) -> None:
         " 5100}}\n"
     )
     project = load(home)
-    project.state.mkdir(mode=0o700)
-    sqlite3.connect(project.state / "mlflow.db").execute("CREATE TABLE placeholder (x)").connection.commit()
+    store = project.state / "mlflow" / "mlflow.db"
+    store.parent.mkdir(mode=0o700, parents=True)
+    sqlite3.connect(store).execute("CREATE TABLE placeholder (x)").connection.commit()
     with Journal.open(project.state / "journal.db") as journal:
         with journal.transaction():
             for number in range(runs):

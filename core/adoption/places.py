@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ..config import load
+from ..config.build import USUAL_STORES
 from ..errors import PodiumError, Unreachable
 from ..identity.home import STATE
 from ..registry.store import sqlite_file
@@ -64,9 +65,9 @@ def _repath(file: Path, moved: Moved) -> None:
 
 
 def _stores(home: Path) -> list[Path]:
-    """Returns the files of the stores of runs and models, the usual one where podium.yaml cannot say; none that is
+    """Returns the files of the stores of runs and models, the usual ones where podium.yaml cannot say; none that is
     outside the project."""
-    found: list[Path | None] = [home / STATE / "mlflow.db"]
+    found: list[Path | None] = [home / name for name in USUAL_STORES]
     with suppress(PodiumError):
         found = list(map(sqlite_file, load(home).mlflow.stores))
     return [file for file in found if file is not None and file.is_relative_to(home)]

@@ -195,7 +195,7 @@ def _wanted(path: str, *, captures: bool) -> bool:
     if kind.backed_up is BackedUp.CAPTURES:
         return captures and "/shadow/" not in path
     if kind.backed_up is BackedUp.STORE:
-        return not path.startswith("mlflow.")
+        return not path.startswith(("mlflow.", "mlflow/mlflow."))
     return kind.backed_up is BackedUp.YES or path.endswith(kind.backed_up_files) or "/aside/" in path
 
 

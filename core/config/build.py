@@ -7,6 +7,7 @@ of a field (`key`, `section`, `sections`) says what differs from that. Only what
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -41,6 +42,7 @@ from ..domain.project import (
 )
 from ..domain.replay import ReplayLimits
 from ..identity.account import expanded
+from ..identity.home import STATE
 from .checks.values import CHECK_KINDS, SPECS
 from .keys.gates import METRIC_GOALS
 from .keys.pipelines import BUILTINS
@@ -52,6 +54,8 @@ DEFAULT_WEIGHTS = (5, 25, 50)
 # What a monitor looks at where its window says nothing: so many seconds, or the latest rows.
 DEFAULT_WINDOWS = {MonitorKind.SIGNAL: 60.0, MonitorKind.LABELS: 7 * 86_400.0}
 DEFAULT_ROWS = 1000
+# The databases of embedded stores, below the project's directory: the usual one, and that of older projects.
+USUAL_STORES = (f"{STATE}/mlflow/mlflow.db", f"{STATE}/mlflow.db")
 
 
 def project(record: Record, root: Path, home: Path, secrets: tuple[str, ...]) -> Project:
@@ -100,7 +104,7 @@ def _empty(field: Field[Any]) -> Any:
 
 def _mlflow(record: Record | None, name: str, home: Path) -> Mlflow:
     values: Mapping[str, Any] = record.values if record else {}
-    uri = absolute_uri(values.get("tracking_uri", "sqlite:///.podium/mlflow.db"), home)
+    uri = absolute_uri(values["tracking_uri"], home) if "tracking_uri" in values else f"sqlite:///{_usual_store(home)}"
     artifacts = values.get("artifacts", "")
     local = str(home / expanded(artifacts)) if artifacts else ""
     registry = absolute_uri(values["registry_uri"], home) if "registry_uri" in values else ""
@@ -111,6 +115,16 @@ def _mlflow(record: Record | None, name: str, home: Path) -> Mlflow:
         local,
         registry_uri=registry if registry != uri else "",
     )
+
+
+def _usual_store(home: Path) -> Path:
+    """Returns the database of the embedded store where the file names none: in a directory of its own, but right in the
+    state directory in a project that began with it there, also while the database itself is away."""
+    usual, older = (home / name for name in USUAL_STORES)
+    with suppress(PermissionError):  # somebody else's
+        if not usual.exists() and (older.exists() or older.with_name("artifacts").exists()):
+            return older
+    return usual
 
 
 def absolute_uri(uri: str, home: Path) -> str:

@@ -124,7 +124,9 @@ def gpus(chosen: Sequence[str]) -> dict[str, str]:
 def _artifact_root(project: Project) -> dict[str, str]:
     """Sets where MLflow keeps the artifacts of an experiment that a script creates in an embedded store. MLflow's
     default is ./mlruns, which would be removed with the run's worktree."""
-    return {ARTIFACT_ROOT: (project.state.resolve() / "artifacts").as_uri()} if project.mlflow.embedded else {}
+    if not project.mlflow.embedded:
+        return {}
+    return {ARTIFACT_ROOT: project.mlflow.artifact_directory(project.state).resolve().as_uri()}
 
 
 def for_step(shared: Mapping[str, str], run: Run, step: str, key: str, declared: Mapping[str, str]) -> dict[str, str]:

@@ -44,15 +44,16 @@ def prepare(mlflow: Mlflow, state: Path) -> bool:
 
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     before = os.umask(0o077)
-    path = sqlite_file(mlflow.tracking_uri)
+    path, artifacts = sqlite_file(mlflow.tracking_uri), mlflow.artifact_directory(state)
     try:
-        with translated(mlflow.tracking_uri), _artifact_root(state / "artifacts"):
+        with translated(mlflow.tracking_uri), _artifact_root(artifacts):
+            artifacts.mkdir(parents=True, exist_ok=True, mode=0o700)  # a container sees what is there when it starts
             if path is not None and not path.exists():
                 _make(path)
             client = connected(mlflow.tracking_uri)
             found = client.get_experiment_by_name(mlflow.experiment)
             if found is None:
-                _create(client, mlflow.experiment, state / "artifacts")
+                _create(client, mlflow.experiment, artifacts)
             elif found.lifecycle_stage != "active":
                 raise Unreachable(
                     f"the MLflow experiment {mlflow.experiment!r} was deleted",

@@ -90,6 +90,31 @@ def test_what_is_in_it_and_what_is_not(project: Project, tmp_path: Path) -> None
     assert sorted(os.listdir(tmp_path)) == ["b.tar.gz", "shop"], "nothing half written stays"
 
 
+def test_a_store_in_a_directory_of_its_own_is_in_it_once(tmp_path: Path) -> None:
+    """Its database as of one moment, not what happens to be in the file."""
+    home, there = tmp_path / "new", tmp_path / "there"
+    for each in (home, there):
+        each.mkdir()
+        (each / "podium.yaml").write_text("project: shop\n")
+    settle(home)
+    store = home / ".podium/mlflow"
+    (store / "artifacts").mkdir(parents=True)
+    (store / "artifacts/mlflow.txt").write_text("a model")
+    with closing(sqlite3.connect(store / "mlflow.db")) as database, database:
+        database.execute("CREATE TABLE experiments (artifact_location TEXT)")
+        database.execute("INSERT INTO experiments VALUES (?)", (str(store / "artifacts"),))
+    (store / "mlflow.db-journal").touch()
+    Journal.open(home / ".podium/journal.db").close()
+    write(load(home), tmp_path / "b")
+    inside = [name for name in names(tmp_path / "b") if "mlflow" in name]
+    assert inside == [".podium/mlflow/mlflow.db", ".podium/mlflow/artifacts/mlflow.txt"]
+    restore(elsewhere(tmp_path / "b", tmp_path), there)
+    adopt(there)
+    with closing(sqlite3.connect(there / ".podium/mlflow/mlflow.db")) as database:
+        (place,) = database.execute("SELECT artifact_location FROM experiments").fetchone()
+    assert place == str(there / ".podium/mlflow/artifacts")
+
+
 def test_captures_only_when_asked(project: Project, tmp_path: Path) -> None:
     write(project, tmp_path / "with", captures=True)
     assert ".podium/environments/production/capture/capture-1.jsonl" in names(tmp_path / "with")

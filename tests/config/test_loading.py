@@ -124,7 +124,8 @@ def test_the_whole_of_the_design(read: Read, tmp_path: Path) -> None:
 def test_defaults_of_the_smallest_project(read: Read, tmp_path: Path) -> None:
     project = read("project: small\n")
     assert (project.mlflow.experiment, project.mlflow.model, project.git.branch) == ("small", "small", "main")
-    assert project.mlflow.tracking_uri == f"sqlite:///{tmp_path}/.podium/mlflow.db" and project.mlflow.embedded
+    assert project.mlflow.tracking_uri == f"sqlite:///{tmp_path}/.podium/mlflow/mlflow.db" and project.mlflow.embedded
+    assert project.mlflow.artifact_directory(project.state) == tmp_path / ".podium/mlflow/artifacts"
     assert project.state == tmp_path / ".podium" and not project.pipelines and not project.environments
 
 
@@ -135,7 +136,22 @@ def test_a_worktree_keeps_its_state_at_home(tmp_path: Path) -> None:
     (tree / "podium.yaml").write_text("project: p\n")
     project = load(tree, home=home, environ={})
     assert (project.root, project.home, project.state) == (tree, home, home / ".podium")
-    assert project.mlflow.tracking_uri == f"sqlite:///{home}/.podium/mlflow.db"
+    assert project.mlflow.tracking_uri == f"sqlite:///{home}/.podium/mlflow/mlflow.db"
+
+
+@pytest.mark.parametrize("left", ["mlflow.db", "artifacts/"], ids=["its database", "its artifacts alone"])
+def test_a_store_that_is_older_than_its_directory_stays_where_it_is(read: Read, tmp_path: Path, left: str) -> None:
+    """Also while its database is away for a moment: a new one in another place would take its place for good."""
+    file = tmp_path / ".podium" / left
+    file.parent.mkdir()
+    file.mkdir() if left.endswith("/") else file.touch()
+    mlflow = read("project: old\n").mlflow
+    assert mlflow.tracking_uri == f"sqlite:///{tmp_path}/.podium/mlflow.db"
+    assert mlflow.artifact_directory(tmp_path / ".podium") == tmp_path / ".podium/artifacts"
+    newer = tmp_path / ".podium/mlflow/mlflow.db"
+    newer.parent.mkdir()
+    newer.touch()
+    assert read("project: old\n").mlflow.tracking_uri == f"sqlite:///{newer}"
 
 
 @pytest.mark.parametrize(

@@ -364,7 +364,7 @@ def test_rollback_stands_when_the_registry_does_not_answer(cockpit: Cockpit, tmp
     carry_out(cockpit, How.ROLLBACK, 1, why="wrong after all")
     _delete_second(cockpit)
     journal.quarantine.lift("iris", 2, "anna")
-    store = project.state / "mlflow.db"
+    store = project.state / "mlflow/mlflow.db"
     kept = store.rename(tmp_path / "kept.db")
     store.mkdir()
     try:

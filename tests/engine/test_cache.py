@@ -445,5 +445,5 @@ def test_a_training_whose_mlflow_runs_are_gone_is_done_again(lab: Lab) -> None:
     with closing(Cache(lab.home / ".podium")) as cache:
         cache.tracked.note([steps["train"].key])
     _, again = lab.run(project)
-    assert not again["train"].cached and not (lab.home / ".podium" / "mlflow.db").exists()
+    assert not again["train"].cached and not (lab.home / ".podium/mlflow/mlflow.db").exists()
     assert "the MLflow runs that it left are gone: done again" in lab.log(again["train"].run_id, "train", "p")

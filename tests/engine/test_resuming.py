@@ -120,7 +120,7 @@ def test_an_experiment_that_a_script_makes_keeps_its_artifacts(lab: Lab) -> None
     run, _ = lab.run(commit="HEAD", timeout=90)
     assert run.state is RunState.SUCCEEDED, lab.log(run.id, "train")
     wait_until(lambda: not paths.worktree(lab.home / ".podium", run.id).exists())
-    (kept,) = (lab.home / ".podium/artifacts").rglob("model.txt")
+    (kept,) = (lab.home / ".podium/mlflow/artifacts").rglob("model.txt")
     assert kept.read_text() == "trained"
 
 

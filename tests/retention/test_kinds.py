@@ -96,6 +96,7 @@ def test_keys_and_rows_belong_together() -> None:
         ("sealed/audit-000001.jsonl.gz", "audit"),
         ("crash-20260101T000000-1.txt", "temporary"),
         ("mlflow.db-wal", "store"),
+        ("mlflow/mlflow.db-journal", "store"),
     ],
 )
 def test_the_first_row_that_has_a_path_counts(path: str, name: str) -> None:

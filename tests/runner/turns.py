@@ -5,7 +5,7 @@
 `PODIUM_TEST_SEED=…` repeats a draw, `PODIUM_TEST_TURNS=all` takes all of them, as `make soak` does, and so does a run in
 which somebody names a file or a test (`pytest tests/chaos/test_engine.py`).
 
-`PODIUM_TEST_LONG=1500` leaves room for so many seconds of the tests that took long when they were measured (`long.txt`, see
+`PODIUM_TEST_LONG=1000` leaves room for so many seconds of the tests that took long when they were measured (`long.txt`, see
 `python -m tests.runner.long`): at least one of each folder, the others by lot; a file whose tests share something is taken
 as a whole or not at all. `.ci/run` does, so that a landing does not take an hour; `make test` runs them all.
 

@@ -191,7 +191,8 @@ def test_code_of_a_fork_in_containers_has_nothing(lab: Lab, monkeypatch: pytest.
     assert (step.container.network, step.container.alone) == (False, True)
     assert step.env == {"SECRET": "not-given"}
     assert not project.mlflow.embedded and project.mlflow.tracking_uri.endswith(".invalid")
-    assert mounts(lab.home, lab.home / ".podium", lab.project.mlflow.stores, alone=True) == [Mount(lab.home, True)]
+    tree = lab.home / ".podium/worktrees/1"
+    assert mounts(tree, lab.home / ".podium", lab.project.mlflow.stores, alone=True) == [Mount(tree, True)]
     # An image that the trusted file does not name would be pulled with the engine's credentials.
     lab.pipeline(CONTAINED.replace("3.11", "3.12"))
     steps = judge(lab.project, lab.journal, run, lab.home).project.pipelines["main"].steps

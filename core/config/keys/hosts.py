@@ -109,7 +109,7 @@ MLFLOW = Section(
         Key(
             "tracking_uri",
             Text(),
-            "tracking store: an http(s) server or a local database (sqlite:///.podium/mlflow.db)",
+            "tracking store: an http(s) server or a local database (sqlite:///.podium/mlflow/mlflow.db)",
         ),
         Key(
             "registry_uri",

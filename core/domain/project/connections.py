@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import field, replace
+from pathlib import Path
 from typing import Any
 
 from ..frozen import Frozen
@@ -116,6 +117,12 @@ class Mlflow(Frozen):
     def stores(self) -> tuple[str, ...]:
         """Returns the addresses: where runs are, and models where that is another."""
         return tuple(filter(None, (self.tracking_uri, self.registry_uri)))
+
+    def artifact_directory(self, state: Path) -> Path:
+        """Returns where an embedded store keeps the files of its runs and models: beside its database where that has a
+        directory of its own in the state directory, so that a container needs to see no more than this one."""
+        store = Path(self.tracking_uri.removeprefix("sqlite:///")).parent
+        return (store if state in store.parents else state) / "artifacts"
 
     @property
     def by_client(self) -> bool:

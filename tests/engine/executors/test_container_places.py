@@ -16,6 +16,7 @@ from docker.errors import NotFound
 from podium.core.containers import Engine, open_engine
 from podium.core.containers.engine.address import parse
 from podium.core.domain.runs import RunState
+from podium.core.engine.executors.container.mounts import mounts
 from podium.core.registry.prepare import prepare
 
 from tests.engine.executors.step_lab import StepLab
@@ -26,6 +27,7 @@ from tests.servers import sshd as servers
 from tests.support import free_port, wait_until
 
 pytestmark = pytest.mark.in_turn(12, of="containers")
+INNER = (".podium/worktrees/1", ".podium/artifacts")
 TRAIN = """
 import mlflow
 with mlflow.start_run():
@@ -55,10 +57,59 @@ train: {{image: "{python_image}", run: python train.py, inputs: [train.py], netw
     run, steps = lab.run(commit="HEAD", timeout=200)
     assert run.state is RunState.SUCCEEDED, lab.log(run.id, "train", "oep")
     query = "SELECT key, value FROM tags WHERE key LIKE 'podium.%'"
-    tags = dict(sqlite3.connect(lab.home / ".podium/mlflow.db").execute(query).fetchall())
+    tags = dict(sqlite3.connect(lab.home / ".podium/mlflow/mlflow.db").execute(query).fetchall())
     assert (tags["podium.commit"], tags["podium.run"], tags["podium.step"]) == (sha, str(run.id), "train")
     assert tags["podium.key"] == steps["train"].key
-    assert [path.read_text() for path in (lab.home / ".podium/artifacts").rglob("note.txt")] == ["kept"]
+    assert [path.read_text() for path in (lab.home / ".podium/mlflow/artifacts").rglob("note.txt")] == ["kept"]
+
+
+HOSTILE = """
+for each in agent.env journal.db-wal mine; do echo x > $PODIUM_HOME/.podium/$each; done
+ls -A $PODIUM_HOME/.podium
+cat $PODIUM_HOME/.podium/journal.db $PODIUM_HOME/.podium/home.json 2>/dev/null | wc -c
+echo kept > $PODIUM_HOME/.podium/mlflow/note
+exit 0
+"""
+
+
+@pytest.mark.parametrize("commit", ["", "HEAD"], ids=["the project's directory", "a directory of its own"])
+def test_a_step_sees_of_the_projects_state_its_store_alone(lab: StepLab, shell_image: str, commit: str) -> None:
+    lab.git("init", "-q", "-b", "main")
+    lab.write(".gitignore", ".podium/\n")
+    lab.write("hostile.sh", HOSTILE)
+    project = lab.pipeline(f'a: {{image: "{shell_image}", run: sh hostile.sh, network: false}}')
+    prepare(project.mlflow, project.state)
+    lab.commit("one")
+    run, _ = lab.run(commit=commit) if commit else lab.run()
+    assert run.state is RunState.SUCCEEDED, lab.log(run.id, "a", "oep")
+    seen = lab.log(run.id, "a", "o").split()
+    assert {"mlflow", "0"} <= set(seen) and not {"journal.db", "home.json", "runs"} & set(seen), seen
+    assert not (project.state / "agent.env").exists() and not (project.state / "mine").exists()
+    assert (project.state / "mlflow/note").read_text() == "kept\n", "the store is there"
+    assert lab.run()[0].state is RunState.SUCCEEDED, "the journal is whole"
+
+
+@pytest.mark.parametrize(
+    ("root", "store", "expected"),
+    [
+        (".", ".podium/mlflow/mlflow.db", {".": True, ".podium": "covered", ".podium/mlflow": True}),
+        (".", "mlflow.db", {".": True, ".podium": "covered", ".podium/artifacts": True}),
+        (".", ".podium/mlflow.db", {".": True}),
+        (".podium/worktrees/1", ".podium/mlflow/mlflow.db", {".podium/worktrees/1": True, ".podium/mlflow": True}),
+        (".podium/worktrees/1", ".podium/mlflow.db", {".podium": True}),
+        (".podium/worktrees/1", "mlflow.db", {".": True, ".podium": "covered", **dict.fromkeys(INNER, True)}),
+    ],
+)
+def test_what_is_mounted(tmp_path: Path, root: str, store: str, expected: dict[str, bool | str]) -> None:
+    for name in (*INNER, ".podium/mlflow"):
+        (tmp_path / name).mkdir(parents=True)
+    found = mounts(tmp_path / root, tmp_path / ".podium", [f"sqlite:///{tmp_path / store}"])
+    if expected.get(".podium/mlflow"):  # that of a store which is elsewhere
+        found = [each for each in found if each.path.name != "artifacts"]
+    shown = {str(each.path.relative_to(tmp_path)): "covered" if each.covered else each.writable for each in found}
+    assert shown == expected
+    for number, each in enumerate(found):
+        assert not any(each.path in other.path.parents for other in found[:number]), "nothing hides what it is in"
 
 
 def test_a_server_on_this_machine_is_reached(lab: StepLab, shell_image: str) -> None:

@@ -175,4 +175,6 @@ def network(spec: ContainerStepSpec, around: EngineFacts) -> str:
 
 
 def _mount(mount: Mount) -> dict[str, Any]:
+    if mount.covered:
+        return {"Type": "tmpfs", "Target": str(mount.path), "TmpfsOptions": {"SizeBytes": 1 << 20, "Mode": 0o755}}
     return {"Type": "bind", "Source": str(mount.path), "Target": str(mount.path), "ReadOnly": not mount.writable}

@@ -13,13 +13,29 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Mount(Frozen):
+    """A directory as the container sees it."""
+
     path: Path
     writable: bool
+    covered: bool = False
+    """Whether the container sees an empty directory of its own in its place."""
 
 
 def mounts(root: Path, state: Path, stores: Iterable[str], *, alone: bool = False) -> list[Mount]:
     """Returns the mounts: the run's directory; the rest of its checkout and git's own directory, read-only; the
-    directory of each MLflow store that is a file. With `alone` the run's directory only."""
+    directory of each MLflow store that is a file, and that of its artifacts. With `alone` the run's directory only.
+
+    What else of the project's state lies in one of them is covered: a step that could write to the journal could do
+    anything. A store whose database is right in the state directory, as in older projects, prevents that."""
+    found = _seen(root, state, stores, alone=alone)
+    inside = [mount for mount in found if state in mount.path.parents]
+    outside = [mount for mount in found if mount not in inside]
+    if any(mount.path == state for mount in found) or not any(mount.path in state.parents for mount in found):
+        return _needed(found)
+    return [*_needed(outside), Mount(state, True, covered=True), *_needed(inside)]
+
+
+def _seen(root: Path, state: Path, stores: Iterable[str], *, alone: bool) -> list[Mount]:
     found = [Mount(root, True)]
     if alone:
         return found
@@ -30,8 +46,8 @@ def mounts(root: Path, state: Path, stores: Iterable[str], *, alone: bool = Fals
         found += [Mount(path, False) for path in _git_directories(top / ".git")]
     for store in filter(None, map(store_directory, stores)):
         # Artifacts of an experiment that Podium has made are below its state directory, wherever the store is.
-        found += [Mount(path, True) for path in (state, store) if path.is_dir()]
-    return _needed(found)
+        found += [Mount(path, True) for path in (store, state / "artifacts") if path.is_dir()]
+    return found
 
 
 def _git_directories(git: Path) -> list[Path]:
