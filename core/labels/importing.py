@@ -13,7 +13,7 @@ from ..domain.labels import LabelTable, NewLabel
 from ..errors import UsageError
 from ..serving.forms import key_text
 from ..serving.redaction import kept_key
-from .records import time_of
+from .records import row_of, time_of
 
 _BATCH_ROWS = 10_000
 
@@ -33,7 +33,7 @@ def read(
             value,
             id=key_text(_plain(values[table.id])) if table.id else None,
             key=kept_key(key_text(_plain(values[table.key])), salt) if table.key else None,
-            row=_row(_plain(values[table.row])) if table.row else None,
+            row=row_of(_plain(values[table.row])) if table.row else None,
             at=_moment(file, table.at, values[table.at]) if table.at else None,
         )
 
@@ -97,14 +97,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def _row(value: Any) -> int | None:
-    """Returns the number of a row, which Parquet holds as 1.0 where a column has gaps; -1, which no request has, for
-    anything else."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if value is None or (isinstance(value, int) and not isinstance(value, bool)) else -1
 
 
 def _moment(file: Path, column: str, value: Any) -> float | None:

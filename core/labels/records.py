@@ -19,6 +19,7 @@ MAX_DEPTH = 20
 _OK = 200
 _LAST_TIME = 1e11  # seconds since the epoch; what is beyond is a mistake of the unit
 _LARGEST_EXACT = 2**53
+_LARGEST_NUMBER = 2**31  # of rows of a request, and of labels that were refused in a moment
 
 
 class RequestLine(Frozen):
@@ -96,13 +97,22 @@ def feedback_line(line: bytes) -> FeedbackLine | None:
     if received is None or not isinstance(client, str):
         return None
     if isinstance(refused, int) and not isinstance(refused, bool):
-        return FeedbackLine(plain(client), received, refused=max(refused, 0))
+        return FeedbackLine(plain(client), received, refused=min(max(refused, 0), _LARGEST_NUMBER))
     name, row = fields.get("request_id"), fields.get("row")
     if not isinstance(name, str):
         return None
-    which = row if row is None or (isinstance(row, int) and not isinstance(row, bool)) else -1
-    label = NewLabel(fields.get("truth"), id=plain(name), row=which, at=time_of(fields.get("at")))
+    label = NewLabel(fields.get("truth"), id=plain(name), row=row_of(row), at=time_of(fields.get("at")))
     return FeedbackLine(plain(client), received, label)
+
+
+def row_of(value: Any) -> int | None:
+    """Returns the number of a row, also where it is written as 1.0, or None for none; -1, which no request has, for
+    what is no number of a row."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST_NUMBER:
+        return -1
+    return int(value) if value == int(value) else -1
 
 
 def time_of(value: Any) -> float | None:

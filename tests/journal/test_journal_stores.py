@@ -375,3 +375,10 @@ def test_a_version_is_found_by_its_number_its_alias_or_its_commit(journal: Journ
     assert named("m", "a" * 7) == second, "the newest of that commit's beginning"
     assert [named("m", text) for text in ("a" * 6, "A" * 7, "%" * 7, "previous", "", "b" * 40)] == [None] * 6
     assert journal.versions.aliases("m") == {"champion": 1, "challenger": 2, "aaaaaaa": 2}
+
+
+def test_what_sqlite_cannot_keep_is_kept_as_nearly_as_it_can_be(journal: Journal) -> None:
+    """Also where it is only asked for: a name on a command line, a number of a Git host's."""
+    assert journal._database.one("SELECT ?, ?, ?", ("caf\udce9", 2**70, -(2**70))) == ("caf?", 2**63 - 1, -(2**63))
+    assert journal._database.all("SELECT ?", (2**63,)) == list(journal._database.each("SELECT ?", (2**63,)))
+    assert journal._database.all("SELECT 1 WHERE ? = 'x'", ("\ud800",)) == []

@@ -372,3 +372,17 @@ def test_a_full_disk_collects_later(store: LabelStore, recorder: Make, monkeypat
     store.collect()
     ids = [each.id for each in store.requests()]
     assert len(ids) == len(set(ids)) and "a" in ids
+
+
+@pytest.mark.parametrize("row", ["9223372036854775808", "-1", "1e400", "1.5", "true", '"0"', "[]"])
+def test_a_row_that_no_request_has_is_refused_and_holds_nothing_up(store: LabelStore, state: Path, row: str) -> None:
+    """A client may write any number: one of more than 64 bits made every later collection fail."""
+    directory = state / "environments/production/capture"
+    directory.mkdir(parents=True)
+    (directory / "requests-1.tsv").write_bytes(b'1800000000.000\ta\t3\t200\t\t{"predictions": [1]}\n')
+    label = '{"request_id": "%s", "truth": 1, "row": %s, "received": 1800000001, "client": "eve"}\n'
+    (directory / "feedback-1.jsonl").write_text(label % ("a", row) + label % ("b", row) + label % ("a", "0.0"))
+    (directory / "feedback-2.jsonl").write_text('{"refused": 99999999999999999999, "received": 1800000002}\n')
+    store.collect(1800000003)
+    assert store.requests()[0].labels == (1,)
+    assert store.collect(1800000004).feedback == 0

@@ -23,10 +23,19 @@ from .problems import translate
 
 Row = tuple[Any, ...]
 
+_LARGEST = 2**63 - 1
 # After a checkpoint the write-ahead log is cut back to this size, so that one burst of writes does not keep disk for
 # ever.
 _WAL_BYTES = 16 << 20
 _FILLING_SECONDS = 2.0
+
+
+def _kept(value: Any) -> Any:
+    """Returns a value as SQLite can keep it, for what others have written: text that is not UTF-8 (from a file name or
+    a command line) with its wrong bytes as question marks, a whole number of more than 64 bits as the largest one."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return max(-_LARGEST - 1, min(value, _LARGEST)) if isinstance(value, int) else value
 
 
 class Database:
@@ -61,15 +70,10 @@ class Database:
             raise self._problem(error) from error
 
     def _execute(self, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
-        """Executes a statement. Text that is not UTF-8 (from a file name or a command line) is stored with its wrong
-        bytes as question marks."""
         try:
             return self.connection.execute(sql, values)
-        except UnicodeEncodeError:
-            return self.connection.execute(
-                sql,
-                [value.encode("utf-8", "replace").decode() if isinstance(value, str) else value for value in values],
-            )
+        except (UnicodeEncodeError, OverflowError):
+            return self.connection.execute(sql, [_kept(value) for value in values])
 
     def insert(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Inserts one row and returns its id."""
@@ -89,20 +93,20 @@ class Database:
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         try:
-            return self.connection.execute(sql, values).fetchall()
+            return self._execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
             raise self._problem(error) from error
 
     def each(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Row]:
         """Yields rows one by one, for tables that may be large."""
         try:
-            yield from self.connection.execute(sql, values)
+            yield from self._execute(sql, values)
         except sqlite3.DatabaseError as error:
             raise self._problem(error) from error
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         try:
-            row: Row | None = self.connection.execute(sql, values).fetchone()
+            row: Row | None = self._execute(sql, values).fetchone()
         except sqlite3.DatabaseError as error:
             raise self._problem(error) from error
         return row
