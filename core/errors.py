@@ -11,6 +11,10 @@ from typing import Self
 
 from .known_secrets import known
 
+UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What taking a document apart may raise that somebody else has written: anything may stand anywhere in it, at any
+depth."""
+
 
 class ExitCode(IntEnum):
     """The exit code of a headless command. `meaning` is the line of `podium --help`."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from ..domain.evidence.anchors import Anchor
 from ..domain.project import Project
 from ..domain.text import one_line
-from ..errors import Refused, Unreachable
+from ..errors import UNREADABLE, Refused, Unreachable
 from ..identity.account import expanded
 from ..identity.home import home_id
 from ..scm.git import checked, git
@@ -158,7 +158,7 @@ def _parsed(lines: list[str], identity: str) -> Iterator[Anchor]:
             found = Anchor(
                 int(said["number"]), str(said["digest"]), float(said["at"]), str(said["who"]), str(said.get("anew", ""))
             )
-        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        except UNREADABLE:
             continue
         if math.isfinite(found.at) and 0 <= found.number < 1 << 62:
             yield found

@@ -13,7 +13,7 @@ from ..domain.containers import Image
 from ..domain.evidence.proof import Proof, Standing
 from ..domain.frozen import Frozen
 from ..domain.text import one_line
-from ..errors import NotFound
+from ..errors import UNREADABLE, NotFound
 from ..registry.files import directory
 from ..signatures import signing
 from ..signatures.hashing import digests, shown_name
@@ -103,7 +103,7 @@ def _about(found: _Bundle) -> tuple[str, int | None]:
     content = found.json(bundle.JSON)
     try:
         return str(content["model"]), int(content["version"])
-    except (KeyError, TypeError, ValueError):
+    except UNREADABLE:
         return "", None
 
 
@@ -230,7 +230,7 @@ def _audit_differs(found: _Bundle, here: Subject) -> Iterator[str]:
     try:
         facts = found.json(bundle.JSON)["sections"]["audit"]["facts"]
         head = (int(facts["entries in all"]), str(facts["digest of the last one"] or ""))
-    except (KeyError, TypeError, ValueError):
+    except UNREADABLE:
         yield "the evidence does not say which audit it was written from"
         return
     yield from (f"the audit: {words}" for words in here.journal.audit.verify(head))

@@ -21,8 +21,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from ..domain.finite import finite, time_of
 from ..domain.frozen import Frozen
 from ..domain.machines.cluster import whose
+from ..errors import UNREADABLE
 from ..identity.account import account, expanded
 from ..identity.machine import here
 from .gpus import gpus
@@ -238,7 +240,7 @@ def _read(data: bytes, *, stopped: bool) -> list[Claim]:
     try:
         documents = cast("list[dict[str, Any]]", json.loads(data or b"[]"))
         return [_claim(each, stopped=stopped) for each in documents]
-    except (ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return []
 
 
@@ -257,6 +259,9 @@ def _document(claim: Claim) -> dict[str, Any]:
 def _claim(found: dict[str, Any], *, stopped: bool) -> Claim:
     project, run, user, pid, boot = found["owner"]
     cpus, memory, number, named = found["wanted"]
+    figures = [finite(each) for each in (cpus, memory, number)]
+    if time_of(found["since"]) is None or any(each is None or each < 0 for each in figures):
+        raise ValueError("a claim of less than nothing, or since never")
     running = bool(found["running"])
     return Claim(
         Owner(str(project), int(run), str(user), int(pid), str(boot)),

@@ -9,7 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from ..domain.finite import finite
 from ..domain.frozen import Frozen
+from ..errors import UNREADABLE
 from .gpus import Gpu
 
 # A file in the queue's directory by which somebody says how much of the machine steps may have:
@@ -104,10 +106,10 @@ def capacity(directory: Path, found: Sequence[Gpu] = ()) -> Capacity:
     there_are = tuple(gpu.index for gpu in found)
     chosen = tuple(index for index in there_are if index in {str(each) for each in cast("list[Any]", wanted)}) \
         if isinstance(wanted, list) else there_are  # fmt: skip
-    cpus, memory = said.get("cpus"), said.get("memory")
+    cpus, memory = finite(said.get("cpus")), finite(said.get("memory"))
     return Capacity(
-        float(cpus) if isinstance(cpus, int | float) and cpus > 0 else float(there),
-        int(memory) if isinstance(memory, int | float) and memory > 0 else _memory(),
+        cpus if cpus is not None and cpus > 0 else float(there),
+        int(memory) if memory is not None and memory > 0 else _memory(),
         chosen,
     )
 
@@ -118,7 +120,7 @@ def cpus_of_process() -> int:
 
 
 def _said(directory: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, *UNREADABLE):
         found: Any = json.loads((directory / LIMITS).read_text(encoding="utf-8"))
         return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
     return {}

@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import Any, cast
 
 from ..domain.delivery import Deployment, DeploymentState, How
+from ..domain.finite import finite, time_of
 from ..domain.frozen import Frozen
 from ..domain.models import TAG_DIRTY, Version
 from ..domain.project import Project
+from ..errors import UNREADABLE
 from ..journal import Journal
 from ..logs.masking import masked
 from ..scm import gto
@@ -19,6 +21,7 @@ from ..scm.tags import Tag
 
 FORM = 1
 _LINE = "Podium-Record: "
+_LAST_VERSION = 2**31
 MAX_QUARANTINED = 50
 
 
@@ -122,14 +125,14 @@ def read_record(tag: Tag, model: str) -> Record | str:
         return "it was not made by Podium: it has no record"
     try:
         return _read(tag, name, json.loads(line.removeprefix(_LINE)), model)
-    except (ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return "its record cannot be read"
 
 
 def _read(tag: Tag, name: gto.TagName, data: Mapping[str, Any], model: str) -> Record | str:
     if data["form"] != FORM:
         return "its record was written by a newer Podium"
-    version, at = int(data["version"]), float(data["at"])
+    version, at = _version(data["version"]), _time(data["at"])
     about = name.version == version if name.version is not None else name.stage == data["environment"]
     if data["model"] != model or not about:
         return "its record is about something else than its name"
@@ -137,7 +140,34 @@ def _read(tag: Tag, name: gto.TagName, data: Mapping[str, Any], model: str) -> R
         return f"it was moved: its record names commit {str(data['commit'])[:9]}"
     after = cast("Sequence[Any] | None", data.get("after"))
     before = (str(after[0]), str(after[1])) if after else None
-    return Record(tag.name, tag.sha, tag.commit, name, model, version, at, data, before)
+    found = Record(tag.name, tag.sha, tag.commit, name, model, version, at, data, before)
+    if not found.is_version:
+        _ensure_usable(found)
+    return found
+
+
+def _ensure_usable(record: Record) -> None:
+    """Raises one of UNREADABLE for what a lost ledger could not be brought back from."""
+    deployment_of(record)
+    for each in record.data.get("quarantined", ()):
+        _version(each["version"])
+        _time(each["at"])
+
+
+def _version(value: object) -> int:
+    """Returns the number of a version. Raises ValueError for what is none."""
+    found = finite(value)
+    if found is None or not 0 < found < _LAST_VERSION or found != int(found):
+        raise ValueError(f"{value!r} is no version")
+    return int(found)
+
+
+def _time(value: object) -> float:
+    """Returns a moment in seconds since the epoch. Raises ValueError for what is none."""
+    found = time_of(value)
+    if found is None:
+        raise ValueError(f"{value!r} is no time")
+    return found
 
 
 # -- writing
@@ -230,10 +260,10 @@ def _masked(each: Wanted, secrets: Iterable[str]) -> Wanted:
 def deployment_of(record: Record) -> Deployment:
     """Returns the row of the ledger that a record was made of, without its number."""
     data = record.data
-    began = float(data.get("began", record.at))
+    began = _time(data.get("began", record.at))
     return Deployment(
         0, record.name.stage, How(str(data["how"])), DeploymentState.SUCCEEDED, record.model, record.version,
-        int(data["from"]) if data.get("from") is not None else None, began, str(data.get("who", "")),
+        _version(data["from"]) if data.get("from") is not None else None, began, str(data.get("who", "")),
         str(data.get("why", "")), None, record.commit,
         str(data.get("digest", "")), str(data.get("strategy", "")), bool(data.get("forced")), ended=record.at,
         message=str(data.get("message", "")),

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from ..errors import UNREADABLE
 from .machine import here
 
 
@@ -61,7 +62,7 @@ class StateDirectory:
         try:
             found: dict[str, Any] = json.loads(text)
             return cls(str(found["path"]), int(found["device"]), int(found["inode"]), str(found.get("machine", "")))
-        except (ValueError, TypeError, KeyError):
+        except UNREADABLE:
             return None
 
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from ..errors import Unreachable
+from ..errors import UNREADABLE, Unreachable
 from ..replacing import replace_file
 from .directory import DirectoryStatus, StateDirectory, path_digest
 from .processes import alive
@@ -56,7 +56,7 @@ class Home:
             found = json.loads(text)
             place = StateDirectory.from_text(json.dumps(found["place"]))
             return cls(str(found["id"]), place) if place is not None else None
-        except (ValueError, TypeError, KeyError):
+        except UNREADABLE:
             return None
 
     def write(self, state: Path, *, only_first: bool = False) -> None:

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from ..config.infra.outputs import DIRECTORY, KEPT
 from ..domain.infra.plan import InfraPlan, Interruption, Output
-from ..errors import Refused
+from ..errors import UNREADABLE, Refused
 from ..identity.processes import alive, started_at
 from ..replacing import replace_file
 from . import written
@@ -81,7 +81,7 @@ class Saved:
     def abandoned(self) -> InfraPlan | None:
         """Returns a plan that has expired, and that the tool itself still keeps; it is forgotten here."""
         path = self.directory / _ABANDONED
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, *UNREADABLE):
             found = written.read_plan(path.read_text(encoding="utf-8"))
             path.unlink(missing_ok=True)
             return found
@@ -93,7 +93,7 @@ class Saved:
 
     def any_plan(self) -> InfraPlan | None:
         """Returns the plan that was saved last, expired or not."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, *UNREADABLE):
             return written.read_plan((self.directory / _SUMMARY).read_text(encoding="utf-8"))
         return None
 
@@ -186,7 +186,7 @@ class Saved:
 
     def drift(self) -> InfraPlan | None:
         """Returns what differed when it was last looked at; None where it never was."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, *UNREADABLE):
             return written.read_plan((self.directory / _DRIFT).read_text(encoding="utf-8"))
         return None
 
@@ -198,7 +198,7 @@ class Saved:
 
     def applied(self) -> float | None:
         """Returns when it was last applied, in seconds since the epoch."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, *UNREADABLE):
             return float(json.loads((self.directory / _STATE).read_text(encoding="utf-8"))["applied"])
         return None
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, cast
 
+from ..domain import finite
 from ..domain.frozen import Frozen
 from ..domain.labels import NewLabel
 from ..serving.forms import predictions_of
@@ -17,7 +18,6 @@ MAX_ID_CHARACTERS = 200
 MAX_LABEL_BYTES = 16 * 1024
 MAX_DEPTH = 20
 _OK = 200
-_LAST_TIME = 1e11  # seconds since the epoch; what is beyond is a mistake of the unit
 _LARGEST_EXACT = 2**53
 _LARGEST_NUMBER = 2**31  # of rows of a request, and of labels that were refused in a moment
 
@@ -117,9 +117,7 @@ def row_of(value: Any) -> int | None:
 
 def time_of(value: Any) -> float | None:
     """Returns a moment in seconds since the epoch; None for what cannot be one."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LAST_TIME:
-        return None
-    return float(value)
+    return finite.time_of(value) or None
 
 
 def plain(text: str) -> str:

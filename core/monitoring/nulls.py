@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..errors import UNREADABLE
 from ..replacing import replace_file
 from .columns import Column
 from .statistics import resampling
@@ -76,7 +77,7 @@ def _read(path: Path) -> dict[str, Null]:
             str(digest): Null(int(each[0]), tuple(map(float, each[1])), tuple(map(float, each[2])), float(each[3]))
             for digest, each in document["columns"].items()
         }
-    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+    except (OSError, *UNREADABLE):
         return {}
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from ..domain.frozen import Frozen
 from ..domain.models import TAG_COMMIT, TAG_DIGEST, TAG_KEY, TAG_RUN, TAG_VERDICT, Version
 from ..domain.verdicts import Verdict
-from ..errors import NotFound, UsageError
+from ..errors import UNREADABLE, NotFound, UsageError
 from ..http_client import printable
 from .store import TrackedRun
 
@@ -62,7 +62,7 @@ def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def number_or_none(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None  # as many as 64 bits hold
 
 
 def verdict_of(text: str) -> Verdict | None:
@@ -247,7 +247,7 @@ def old_model_paths(tags: Mapping[str, str]) -> list[str]:
     """Returns the artifact paths of the models that a run of MLflow 2 logged, oldest first."""
     try:
         history = json.loads(tags.get("mlflow.log-model.history", "[]"))
-    except ValueError:
+    except UNREADABLE:
         return []
     entries = cast("list[Any]", history) if isinstance(history, list) else []
     named = [cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict)]

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from ..domain.frozen import Frozen
-from ..errors import PodiumError, Refused, UsageError
+from ..errors import UNREADABLE, PodiumError, Refused, UsageError
 from ..replacing import replace_file
 from .sources import fsync
 from .writing import SIDECAR
@@ -173,5 +173,5 @@ def _part(found: Any) -> Finished:
         return Finished(
             str(found["key"]), str(found["file"]), int(found["rows"]), str(found["sha256"]), tuple(found["columns"])
         )
-    except (KeyError, TypeError, ValueError):
+    except UNREADABLE:
         return Finished("", "", 0, "")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..beneath import Directory
+from ..domain.finite import time_of
 
 # Captures with these statuses have incomplete bodies: too large, or not received in time.
 _INCOMPLETE_STATUSES = (408, 413)
@@ -111,19 +112,19 @@ def _read(line: bytes) -> Captured | None:
     if not isinstance(record, dict):
         return None
     fields = cast("Mapping[str, Any]", record)
-    body, status, at = fields.get("input"), fields.get("status"), fields.get("at", 0.0)
+    body, status, at = fields.get("input"), fields.get("status"), time_of(fields.get("at", 0.0))
     content_type = fields.get("content_type")
     if (
         not isinstance(body, str)
         or not isinstance(status, int)
-        or not isinstance(at, int | float)
+        or at is None
         or status in _INCOMPLETE_STATUSES
         or _REPLACEMENT_CHARACTER in body
         or (isinstance(content_type, str) and not content_type.isprintable())  # another header might follow in it
     ):
         return None
     return Captured(
-        float(at),
+        at,
         str(fields.get("version", "")),
         status,
         content_type if isinstance(content_type, str) else None,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..beneath import Directory, walk
+from ..errors import UNREADABLE
 from ..replacing import replace_file
 
 _FILE = "evidence-digests.json"
@@ -61,7 +62,7 @@ def _read(path: Path) -> dict[str, tuple[str, str]]:
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
         return {str(name): (str(note[0]), str(note[1])) for name, note in content.items()}
-    except (OSError, ValueError, AttributeError, IndexError, TypeError, KeyError):
+    except (OSError, *UNREADABLE):
         return {}
 
 

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import UNREADABLE
+
 STATEMENT = "https://in-toto.io/Statement/v1"
 MODEL_PREFIX, BUNDLE_PREFIX = "model/", "evidence/"
 
@@ -23,7 +25,7 @@ def subjects(content: Any) -> dict[str, str]:
     """Returns what a statement is about: name -> SHA-256; nothing for what is no statement."""
     try:
         return {str(each["name"]): str(each["digest"]["sha256"]) for each in content["subject"]}
-    except (KeyError, TypeError):
+    except UNREADABLE:
         return {}
 
 
@@ -32,7 +34,7 @@ def version_of(content: Any) -> tuple[str, int | None]:
     try:
         parameters = content["predicate"]["buildDefinition"]["externalParameters"]
         return str(parameters["model"]), int(parameters["version"])
-    except (KeyError, TypeError, ValueError):
+    except UNREADABLE:
         return "", None
 
 

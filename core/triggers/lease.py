@@ -9,10 +9,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from ..domain.finite import time_of
 from ..domain.frozen import Frozen
 from ..domain.project import Project
 from ..domain.text import one_line
-from ..errors import PodiumError, Refused
+from ..errors import UNREADABLE, PodiumError, Refused
 from ..identity.home import home_id
 from ..identity.machine import hostname
 from ..journal import Journal
@@ -121,7 +122,7 @@ def _parsed(message: str) -> tuple[Taken, ...]:
         try:
             fields = cast(list[Any], json.loads(line)) if line.startswith("[") else []
             name, branch, commit, agent, host, at = fields
-        except (ValueError, TypeError):
+        except UNREADABLE:
             continue
         found.append(
             Taken(
@@ -130,7 +131,7 @@ def _parsed(message: str) -> tuple[Taken, ...]:
                 str(commit),
                 str(agent),
                 str(host),
-                float(at) if isinstance(at, int | float) else 0.0,
+                time_of(at) or 0.0,
             )
         )
     return tuple(found)

@@ -11,6 +11,7 @@ from tests.serving.conftest import Pair
 
 from .answers import answers
 from .bodies import bodies
+from .notes import notes
 from .rows import rows
 from .running import MINUTES, fuzz
 from .texts import texts
@@ -22,6 +23,7 @@ ANSWERS = (
     *("answers of MLflow", "answers of Git hosts", "answers of models"),
     *("what replicas have written", "tables of labels", "signatures of webhooks"),
 )
+NOTES = ("tags", "claims", "leases", "jobs", "statements", "events of Terraform")
 ROWS = ("rows of the journal", "rows of MLflow's store")
 BODIES = ("requests to the scoring server",)
 
@@ -34,6 +36,11 @@ def test_texts(tmp_path: Path, subject: str) -> None:
 @pytest.mark.parametrize("subject", ANSWERS)
 def test_answers(tmp_path: Path, subject: str) -> None:
     assert fuzz(answers(tmp_path)[subject])
+
+
+@pytest.mark.parametrize("subject", NOTES)
+def test_notes(subject: str) -> None:
+    assert fuzz(notes()[subject])
 
 
 @pytest.mark.parametrize("subject", ROWS)
@@ -50,3 +57,4 @@ def test_requests(pair: Callable[[str], Pair], subject: str) -> None:
 
 def test_every_subject_is_among_them(tmp_path: Path) -> None:
     assert (set(texts(tmp_path)), set(answers(tmp_path)), set(rows(tmp_path))) == (set(TEXTS), set(ANSWERS), set(ROWS))
+    assert set(notes()) == set(NOTES)

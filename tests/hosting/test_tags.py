@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -130,6 +132,37 @@ def test_foreign_tags_are_told_and_not_believed(scene: Tagged) -> None:
         scene.git("tag", "-d", tag)
     scene.record()
     assert troubles(scene) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({"at": at} for at in (10**400, float("inf"), -1, "soon", None, [])),
+        *({"began": at} for at in (10**400, float("nan"), {})),
+        *({"version": number} for number in (float("inf"), 10**400, "x")),
+        *({"quarantined": entries} for entries in ([1], [{"version": 1}], 7, [{"version": float("inf"), "at": 1}])),
+        *({"how": "magic"}, {"from": "x"}, {"after": [1]}, {"after": 7}, {"commit": []}),
+    ],
+    ids=repr,
+)
+def test_a_record_that_anybody_may_have_written_is_no_more_than_a_doubt(scene: Tagged, changed: dict[str, Any]) -> None:
+    """Who may push may push tags; a lost ledger is brought back from them."""
+    scene.promote(scene.version(7))
+    scene.record()
+    (record,) = (each for each in judged(scene).believed if not each.is_version)
+    message = json.dumps({**record.data, "after": None, **changed})
+    scene.git("tag", "-f", "-a", "-m", f"x\n\nPodium-Record: {message}", record.tag, record.commit)
+    found = judged(scene)
+    assert [each for each in found.believed if not each.is_version] == []
+    assert record.tag in {each.tag for each in found.doubts}
+
+
+def test_a_record_that_is_nested_without_end_is_no_more_than_a_doubt(scene: Tagged) -> None:
+    message = scene.home / "message"
+    message.write_text("x\n\nPodium-Record: " + '{"form": 1, "model": ' + "[" * 200_000 + "\n")
+    scene.version(7)
+    scene.git("tag", "-a", "-F", str(message), "flights@v7.0.0")
+    assert [each.why for each in judged(scene).doubts] == ["its record cannot be read"]
 
 
 def test_a_moved_tag_is_not_believed_and_not_written_over(scene: Tagged) -> None:

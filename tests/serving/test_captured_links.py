@@ -27,6 +27,13 @@ def test_the_newest_requests_of_all_replicas_are_read(tmp_path: Path) -> None:
     assert captures.newest(tmp_path / "none", limit=5).found == 0
 
 
+@pytest.mark.parametrize("at", ["1" + "0" * 400, "1e400", "-1", "1e300", "NaN", "null", "[]"])
+def test_a_request_of_no_time_is_passed_over(tmp_path: Path, at: str) -> None:
+    """A container may have written anything; a replay says from when to when its requests are."""
+    (tmp_path / "capture-a.jsonl").write_text(line(1) + line(2).replace("2.0", at))
+    assert [each.body for each in captures.newest(tmp_path, limit=5).chosen] == [b"1"]
+
+
 def test_a_capture_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "host.jsonl").write_text(line(7))
     (tmp_path / "captures").mkdir()

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from docker import errors as docker_errors
 
+from ...errors import UNREADABLE
 from .client import Engine
 from .errors import refusal
 from .http_head import MAX_HEAD_BYTES, http_head
@@ -52,7 +53,7 @@ def _message(line: socket.socket, data: bytes) -> str:
     start = data.find(b"{")
     try:
         return str(json.loads(data[start : data.rfind(b"}") + 1])["message"])
-    except (ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return data.decode("utf-8", "replace")[:300]
 
 

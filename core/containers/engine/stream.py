@@ -17,6 +17,7 @@ from docker import errors as docker_errors
 from requests import Response
 
 from ...closing import Closing
+from ...errors import UNREADABLE
 from .client import Engine
 from .errors import refusal
 from .http_head import MAX_HEAD_BYTES, http_head
@@ -51,7 +52,7 @@ class Stream(Closing):
                 data += piece
         try:
             return str(json.loads(data)["message"])
-        except (ValueError, KeyError, TypeError):
+        except UNREADABLE:
             return data.decode("utf-8", "replace")[:300]
 
     def read(self, timeout: float | None = None) -> bytes | None:

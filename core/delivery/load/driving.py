@@ -15,7 +15,7 @@ from typing import Any
 
 from ...domain.frozen import Frozen
 from ...domain.text import telling_line
-from ...errors import RunFailed
+from ...errors import UNREADABLE, RunFailed
 from ..host.http import socket_in
 from .generator import WARM_UP_REQUESTS, Answers
 
@@ -115,5 +115,5 @@ def _read(answer: bytes) -> Answers:
             [int(each) for each in found["status"]],
             [float(each) for each in found["lag"]],
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise RunFailed("the load's generator gave no proper answer") from error

@@ -7,6 +7,8 @@ import math
 import time
 from datetime import UTC, datetime
 
+# The times of the years 1 to 9999, a day less at either end: a zone may add to them.
+_FIRST, _LAST = -62_135_510_400.0, 253_402_214_399.0
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -38,6 +40,11 @@ def exact_duration(seconds: float, digits: int = 4) -> str:
     return f"{found}{figures(rest, digits)}s" if rest or not found else found
 
 
+def _of_calendar(at: float) -> float:
+    """Returns the nearest time that a calendar has: others write any number."""
+    return min(max(at, _FIRST), _LAST) if at == at else 0.0  # not a number is no time
+
+
 def ago(at: float | None, now: float | None = None) -> str:
     """Returns `12s ago`, `3h ago`; the date (UTC) from 30 days on; empty for None."""
     if at is None:
@@ -46,7 +53,7 @@ def ago(at: float | None, now: float | None = None) -> str:
     for limit, unit, size in ((_MINUTE, "s", 1), (_HOUR, "m", _MINUTE), (_DAY, "h", _HOUR), (30 * _DAY, "d", _DAY)):
         if seconds < limit:
             return f"{int(seconds / size)}{unit} ago"
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+    return datetime.fromtimestamp(_of_calendar(at), UTC).strftime("%Y-%m-%d")
 
 
 def age(at: float | None, now: float) -> str:
@@ -69,7 +76,7 @@ def when(at: float | None, now: float | None = None) -> str:
     """Returns the local date and time; only the time on the same day."""
     if at is None:
         return ""
-    local = time.localtime(at)
+    local = time.localtime(_of_calendar(at))
     if now is not None and time.localtime(now)[:3] == local[:3]:
         return time.strftime("%H:%M:%S", local)
     return time.strftime("%Y-%m-%d %H:%M", local)
@@ -77,7 +84,7 @@ def when(at: float | None, now: float | None = None) -> str:
 
 def local(at: float | None) -> str:
     """Returns the local date and time to the minute, with the name of the zone; empty for None."""
-    return "" if at is None else time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(at)).rstrip()
+    return "" if at is None else time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(_of_calendar(at))).rstrip()
 
 
 def until(at: float, now: float) -> str:
@@ -93,7 +100,7 @@ def moment(at: float | None) -> str | None:
     """Returns the time as every JSON field has it: ISO 8601 in UTC with milliseconds."""
     if at is None:
         return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(_of_calendar(at), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def number(value: float | None) -> str:

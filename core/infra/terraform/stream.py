@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from ...domain.finite import finite
 from ...domain.frozen import Frozen
 from ...domain.text import clean, one_line
 from ...domain.text.format import duration
+from ...errors import UNREADABLE
 
 _VERBS: Mapping[str, tuple[str, str]] = {
     "create": ("creating", "created"),
@@ -60,7 +62,7 @@ def read(line: str) -> Event:
     """Reads one line. One that is no event, as a provider may print it, is text."""
     try:
         found = json.loads(line)
-    except ValueError:
+    except UNREADABLE:
         return Event("", clean(line.rstrip()))
     if not isinstance(found, dict):
         return Event("", clean(line.rstrip()))
@@ -84,7 +86,7 @@ def _hook(kind: str, body: Mapping[str, Any]) -> Event:
     hook = _mapping(body.get("hook"))
     address = one_line(str(_mapping(hook.get("resource")).get("addr", "")))
     doing, done = _VERBS.get(str(hook.get("action", "")), ("changing", "changed"))
-    seconds = float(hook.get("elapsed_seconds") or 0)
+    seconds = finite(hook.get("elapsed_seconds")) or 0.0
     words = {
         "apply_start": f"{address}: {doing}",
         "apply_progress": f"{address}: still {doing}, {duration(seconds)}",

@@ -18,7 +18,7 @@ from ...domain.infra.settings import Infra
 from ...domain.project import Project
 from ...domain.text import clean, one_line
 from ...domain.text.format import count
-from ...errors import NotFound, PodiumError, Refused, RunFailed
+from ...errors import UNREADABLE, NotFound, PodiumError, Refused, RunFailed
 from ...known_secrets import known
 from ...logs.masking import masked
 from .. import Progress, Say
@@ -297,7 +297,7 @@ def _outputs(document: Mapping[str, Any]) -> list[Output]:
 def _document(text: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise PodiumError(f"the program's JSON cannot be read: {error}", hint="is `program` Terraform?") from error
     if not isinstance(found, dict):
         raise PodiumError("the program's JSON is no object", hint="is `program` Terraform?")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from ...errors import JournalError
+from ...errors import UNREADABLE, JournalError
 
 T = TypeVar("T")
 _NUMBERS = (float, int, type(None))
@@ -26,7 +26,7 @@ def names_damage(table: str, *, key: int = 0, numbers: tuple[int, ...] = ()) -> 
                     if row[place].__class__ not in _NUMBERS:
                         raise ValueError(f"{row[place]!r:.60} is not a number")
                 return read(row)
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            except UNREADABLE as error:
                 raise JournalError(
                     f"the journal is damaged: {table} {str(row[key])!r:.60} cannot be read ({error!s:.120})",
                     hint="nothing was changed. `podium doctor` checks the whole file; keep it, and bring a backup back"

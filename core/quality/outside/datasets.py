@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from ...domain.models import CHAMPION, Version
 from ...domain.project import Project
 from ...domain.text import one_line
+from ...errors import UNREADABLE
 from ...identity.home import STATE
 from ...registry import Registry, open_registry
 from ...registry.store import LoggedDataset
@@ -124,7 +125,7 @@ def _source(dataset: LoggedDataset) -> str:
     """Returns the path of a local source, from MLflow's JSON; empty for none."""
     try:
         found: Any = json.loads(dataset.source)
-    except ValueError:
+    except UNREADABLE:
         return ""
     uri = str(cast("dict[str, Any]", found).get("uri", "")) if isinstance(found, dict) else ""
     return unquote(urlsplit(uri).path) if uri.startswith("file:") else uri

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from ....domain.finite import finite, time_of
 from ....domain.machines.cluster import ClusterJob, ClusterNode, ClusterStatus, Share
 from ....domain.text import one_line
 from .jobs import FINAL, Jobs
@@ -64,7 +65,7 @@ def _used(pair: Any) -> float:
 
 def _job(found: Mapping[str, Any], names: Mapping[str, str]) -> ClusterJob:
     metadata = {str(key): _text(value) for key, value in _map(found.get("metadata")).items()}
-    started: Any = found.get("start_time")
+    started = finite(found.get("start_time"))  # milliseconds
     waits = _text(found.get("message")) if found.get("status") == "PENDING" else ""
     return ClusterJob(
         _text(found.get("submission_id") or found.get("job_id")),
@@ -74,7 +75,7 @@ def _job(found: Mapping[str, Any], names: Mapping[str, str]) -> ClusterJob:
         metadata.get("run", ""),
         metadata.get("step", ""),
         metadata.get("asks", ""),
-        started / 1000 if isinstance(started, int | float) else None,
+        time_of(started / 1000) if started is not None else None,
         waits,
     )
 
@@ -89,7 +90,7 @@ def _demands(found: list[Any]) -> Iterator[str]:
 
 
 def _is_figure(value: Any) -> bool:
-    return isinstance(value, int | float)
+    return finite(value) is not None
 
 
 def _text(found: Any) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from ....domain.frozen import Frozen
 from ....domain.text import one_line
-from ....errors import PodiumError, RunFailed, Unreachable
+from ....errors import UNREADABLE, PodiumError, RunFailed, Unreachable
 from ....http_client import HttpClient, Limits
 
 FINAL = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
@@ -70,7 +70,7 @@ class Jobs:
         answer = self._client.ask("GET", "/api/jobs/")
         try:
             found: Any = json.loads(answer.body) if answer.good else None
-        except ValueError:
+        except UNREADABLE:
             found = None
         if not isinstance(found, list):
             raise Unreachable(f"the Ray cluster answers {answer.status} when asked for its jobs", hint=_HINT)
