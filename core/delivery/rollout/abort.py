@@ -11,8 +11,8 @@ What is done depends on how far it came, on what it is and on why it stops (`dec
 
 A verified version serves, and the one before it may be stopped already. A rollback whose traffic has moved has done
 what it was for: its version is what should serve from now on. *Failed* is any error, an engine that does not answer
-included; *interrupted* is a signal. What is interrupted there is finished first, because half a clean-up is worse
-than a late exit.
+included; *interrupted* is a signal, or what this machine lacked for a moment (an OSError: no descriptor, no room). What
+is interrupted there is finished first, because half a clean-up is worse than a late exit.
 
 What then stands in the ledger:
 
@@ -65,13 +65,14 @@ def decide(how: How, phase: str, error: BaseException) -> AbortDecision:
     """Returns the decision of the first table; `phase` is the last one that was finished."""
     if not phases.reached(phase, POINT_OF_NO_RETURN[how]):
         return AbortDecision.UNDO
-    return AbortDecision.FINISH if isinstance(error, Interrupted) else AbortDecision.KEEP
+    return AbortDecision.FINISH if isinstance(error, Interrupted | OSError | MemoryError) else AbortDecision.KEEP
 
 
 def abort(rollout: Rollout, error: BaseException) -> None:
     """Undoes, keeps or finishes the rollout that `error` has stopped, and notes the result in the ledger.
 
-    Raises Interrupted when a signal arrives meanwhile: then the row stays open, for recovery."""
+    Raises Interrupted when a signal arrives meanwhile, and OSError when the machine still lacks something: then the
+    row stays open, for recovery."""
     reason = str(error) or type(error).__name__
     # A signal may have come when a phase was written and not yet noted here: what the ledger says is finished.
     rollout.reread_phase()
@@ -116,7 +117,7 @@ def _finish(rollout: Rollout, reason: str) -> str:
     rollout.runtime.say(f"{reason}: traffic has moved already, so the remaining phases are finished first")
     try:
         rollout.carry_on()
-    except Interrupted:
+    except (Interrupted, OSError, MemoryError):
         rollout.runtime.say("not all phases could be finished; the agent or the next rollout finishes them")
         raise
     except PodiumError as error:

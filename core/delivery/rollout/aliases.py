@@ -7,6 +7,7 @@ more of a core: what serves comes first, and MLflow is loaded while replicas sta
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -18,12 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import handover
-from ...child import run_main
+from ...child import run_main, tell
 from ...domain.delivery import Deployment, How
 from ...domain.models import CHALLENGER, CHAMPION, PREVIOUS
 from ...domain.project import Project
 from ...domain.rollout import RolloutState
-from ...errors import PodiumError, Unreachable
+from ...errors import JournalError, PodiumError, Unreachable
 from ...journal import Journal
 from ...preload.client import supported
 from ...preload.piped import Piped
@@ -37,6 +38,8 @@ MOVE_TIMEOUT = 120.0
 ALIAS_LOCK_TIMEOUT = 10.0
 # Of 19: what serves goes first.
 NICENESS = 10
+# The exit code of the process where this machine lacks something: EX_TEMPFAIL of sysexits.h.
+_LACKING = 75
 
 Moves = Mapping[str, int | None]
 
@@ -117,8 +120,8 @@ class AliasProcess:
             self._process = Piped(self._project.state, __name__, arguments, cwd=home, inherit=(handed,))
 
     def move(self, deployment: Deployment) -> list[str]:
-        """Moves the aliases that belong to the deployment (`finish`); returns what was moved, in words. Unreachable
-        with the process's message when it fails."""
+        """Moves the aliases that belong to the deployment (`finish`); returns what was moved, in words. Raises
+        Unreachable with the process's message when it fails, OSError when this machine lacks something for it."""
         return self._request(f"{deployment.id} finish")
 
     def move_back(self, deployment: Deployment) -> list[str]:
@@ -144,8 +147,18 @@ class AliasProcess:
         finally:
             process.close()
         if code:
-            raise Unreachable((err.strip().splitlines() or ["the aliases could not be moved"])[-1])
+            message, hint = _said(err)
+            raise OSError(message) if code == _LACKING else Unreachable(message, hint=hint)
         return out.splitlines()
+
+
+def _said(err: str) -> tuple[str, str]:
+    """Returns the message and the hint of what the process wrote last; before it stands what libraries write."""
+    last = (err.strip().splitlines() or [""])[-1]
+    with suppress(ValueError):
+        message, _, hint = str(json.loads(last)).partition("\n")
+        return message, hint
+    return last or "the aliases could not be moved", ""
 
 
 def _open(project: Project) -> Registry:
@@ -215,7 +228,15 @@ def _words(number: int | None) -> str:
 
 def main(arguments: list[str]) -> int:
     """Moves the aliases that standard input asks for, in a child process; returns its exit code."""
-    return run_main(lambda: _serve(arguments))
+    try:
+        return run_main(lambda: _serve(arguments), json.dumps)
+    except (OSError, _Lacking) as error:
+        tell(json.dumps(str(error)), sys.stderr)
+        return _LACKING
+
+
+class _Lacking(Exception):
+    """The journal cannot be read or written here."""
 
 
 def _serve(arguments: list[str]) -> None:
@@ -228,10 +249,13 @@ def _serve(arguments: list[str]) -> None:
     number, _, what = sys.stdin.readline().strip().partition(" ")
     if not number:
         return
-    with Journal.open(project.state / "journal.db") as journal:
-        deployment = journal.ledger.get(int(number))
-        for line in (undo if what == "undo" else finish)(project, journal, deployment):
-            print(line)
+    try:
+        with Journal.open(project.state / "journal.db") as journal:
+            deployment = journal.ledger.get(int(number))
+            for line in (undo if what == "undo" else finish)(project, journal, deployment):
+                print(line)
+    except JournalError as error:
+        raise _Lacking(error.message) from error
 
 
 if __name__ == "__main__":

@@ -70,13 +70,15 @@ ENDINGS = {
     ("undone", "cannot be undone"):  Ending(FAILED, "no (not everything could be undone: disk full)"),
     ("undone", "unreachable"):       Ending(RUNNING, "", left_open=True, given_up="away"),
     ("undone", "no descriptors"):    Ending(RUNNING, "", left_open=True, given_up="[Errno 24] none left"),
+    ("undone", "none for a moment"): Ending(UNDONE, "[Errno 24] none left"),
     ("undone", "interrupted"):       Ending(UNDONE, "Ctrl-C"),
     ("undone", "interrupted twice"): Ending(RUNNING, "", left_open=True, given_up="Ctrl-C"),
     ("undone", "a bug"):             Ending(UNDONE, "ZeroDivisionError"),
     ("stays", "failed"):             Ending(SUCCEEDED, "traffic has moved, but: no"),
     ("stays", "cannot be undone"):   Ending(SUCCEEDED, "traffic has moved, but: no"),
     ("stays", "unreachable"):        Ending(SUCCEEDED, "traffic has moved, but: away"),
-    ("stays", "no descriptors"):     Ending(SUCCEEDED, "traffic has moved, but: [Errno 24] none left"),
+    ("stays", "no descriptors"):     Ending(RUNNING, "", left_open=True),
+    ("stays", "none for a moment"):  Ending(SUCCEEDED, "[Errno 24] none left when traffic had moved", finishes=True),
     ("stays", "interrupted"):        Ending(SUCCEEDED, "Ctrl-C when traffic had moved", finishes=True),
     ("stays", "interrupted twice"):  Ending(RUNNING, "", left_open=True),
     ("stays", "a bug"):              Ending(SUCCEEDED, "traffic has moved, but: ZeroDivisionError"),
@@ -87,6 +89,7 @@ ERRORS: dict[str, tuple[BaseException, PodiumError | OSError | None]] = {
     "cannot be undone":  (RunFailed("no"), PodiumError("disk full")),
     "unreachable":       (Unreachable("away"), Unreachable("away")),
     "no descriptors":    (OSError(errno.EMFILE, "none left"), OSError(errno.EMFILE, "none left")),
+    "none for a moment": (OSError(errno.EMFILE, "none left"), None),
     "interrupted":       (Interrupted("Ctrl-C"), None),
     "interrupted twice": (Interrupted("Ctrl-C"), Interrupted("Ctrl-C")),
     "a bug":             (ZeroDivisionError(), None),
@@ -164,7 +167,8 @@ def test_what_is_left_and_fails_is_said_and_stays(world: World, monkeypatch: pyt
 def test_the_decision_needs_no_more_than_the_table_says() -> None:
     for phase, verb, outcome in CASES:
         for kind, (error, _) in ERRORS.items():
-            wanted = "undo" if outcome == "undone" else "finish" if kind.startswith("interrupted") else "keep"
+            late = kind.startswith(("interrupted", "no descriptors", "none for a moment"))
+            wanted = "undo" if outcome == "undone" else "finish" if late else "keep"
             assert abort.decide(verb, phase, error) == wanted, (phase, verb, kind)
 
 

@@ -17,7 +17,7 @@ from podium.core.domain.project import Pipeline, StepSpec, Strategy
 from podium.core.domain.runs import PIPELINE, Agreement, Run, RunState, Trigger
 from podium.core.domain.verdicts import GateReport, Verdict
 from podium.core.engine.context import StepContext
-from podium.core.errors import Refused, UsageError
+from podium.core.errors import Refused, Unreachable, UsageError
 
 from tests.delivery.light import World
 
@@ -125,6 +125,30 @@ def test_who_moves_aliases_takes_no_module_of_the_projects_and_the_project_as_th
     row = world.deploy(1)
     # Another environment is protected, so that this one carries no alias: there is nothing to move.
     assert aliases.AliasProcess(world.project).move(row) == []
+
+
+def test_what_the_machine_lacks_for_a_move_of_aliases_says_nothing_about_the_registry(world: World) -> None:
+    """A rollback warns where the registry is away, and is over; here the rest is done when there is room again."""
+    world.version(1)
+    row = world.deploy(1)
+    file = world.project.state / "journal.db"
+    kept = file.rename(file.with_name("kept"))
+    file.mkdir()
+    try:
+        with pytest.raises(OSError, match="the journal"):
+            aliases.AliasProcess(world.project).move(row)
+    finally:
+        file.rmdir()
+        kept.rename(file)
+
+
+def test_why_aliases_were_not_moved_is_said_with_what_to_do(world: World) -> None:
+    world.version(1)
+    row = world.deploy(1)
+    with pytest.raises(Unreachable) as caught:
+        aliases.AliasProcess(world.project).move(replace(row, id=99))
+    assert caught.value.message == "there is no deployment 99"
+    assert "`podium history` lists the deployments" in caught.value.hint
 
 
 def test_a_plan_compares_with_what_serves_there_and_with_the_champion_only_where_nothing_does(world: World) -> None:
