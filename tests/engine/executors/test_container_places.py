@@ -112,6 +112,16 @@ def test_what_is_mounted(tmp_path: Path, root: str, store: str, expected: dict[s
         assert not any(each.path in other.path.parents for other in found[:number]), "nothing hides what it is in"
 
 
+def test_the_state_is_covered_by_whichever_name_the_project_is_reached(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    (real / ".podium/mlflow").mkdir(parents=True)
+    link.symlink_to(real)
+    for root, home in ((real, link), (link, real), (link, link)):
+        found = mounts(root, home / ".podium", [f"sqlite:///{home}/.podium/mlflow/mlflow.db"])
+        assert [each.path for each in found if each.covered] == [root / ".podium"], (root, home)
+        assert found[-1].path == home / ".podium/mlflow"
+
+
 def test_a_server_on_this_machine_is_reached(lab: StepLab, shell_image: str) -> None:
     """Its address is this machine's own loopback, which a container only has a share in when it has no network of
     its own."""

@@ -27,12 +27,14 @@ def mounts(root: Path, state: Path, stores: Iterable[str], *, alone: bool = Fals
 
     What else of the project's state lies in one of them is covered: a step that could write to the journal could do
     anything. A store whose database is right in the state directory, as in older projects, prevents that."""
-    found = _seen(root, state, stores, alone=alone)
-    inside = [mount for mount in found if state in mount.path.parents]
+    found, place = _seen(root, state, stores, alone=alone), state.resolve()
+    inside = [mount for mount in found if place in mount.path.resolve().parents]
     outside = [mount for mount in found if mount not in inside]
-    if any(mount.path == state for mount in found) or not any(mount.path in state.parents for mount in found):
-        return _needed(found)
-    return [*_needed(outside), Mount(state, True, covered=True), *_needed(inside)]
+    around = [mount for mount in outside if mount.path.resolve() in place.parents]
+    if any(mount.path.resolve() == place for mount in found):
+        around = []
+    covers = [Mount(mount.path / place.relative_to(mount.path.resolve()), True, covered=True) for mount in around]
+    return [*_needed(outside), *dict.fromkeys(covers), *_needed(inside)] if covers else _needed(found)
 
 
 def _seen(root: Path, state: Path, stores: Iterable[str], *, alone: bool) -> list[Mount]:
