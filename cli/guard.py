@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ..core.domain.text import one_line
@@ -102,11 +102,19 @@ def crash(error: BaseException) -> int:
     return FAILED
 
 
+def _temporary() -> list[Path]:
+    with suppress(ImportError, OSError):  # a process without descriptors may have crashed of that
+        import tempfile  # brings `random`, which no command needs
+
+        return [Path(tempfile.gettempdir())]
+    return []
+
+
 def _keep(text: str) -> Path | None:
     """Writes `text` to the project's state directory, or else to the one for temporary files; returns its path."""
     start = (directory.get() or Path.cwd()).absolute()
     homes = [parent / ".podium" for parent in (start, *start.parents)]
-    for folder in [*(home for home in homes if home.is_dir()), Path(tempfile.gettempdir())]:
+    for folder in [*(home for home in homes if home.is_dir()), *_temporary()]:
         path = folder / f"crash-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}.txt"
         try:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import stat
-import tempfile
 from pathlib import Path
 
 from ...domain.project import Project
@@ -65,6 +64,12 @@ def from_directory(directory: Path, address: str) -> str:
     return f"./{near.name}" if near.is_absolute() and near.parent == directory.resolve() else address
 
 
+def _temporary() -> str:
+    from tempfile import gettempdir  # late: it brings `random`, and most paths are short
+
+    return gettempdir()
+
+
 def named_socket(directory: Path, name: str) -> Path:
     """Returns the path of a socket: in the environment's directory if it is short and plain enough for HAProxy there,
     else in a short private directory.
@@ -74,7 +79,7 @@ def named_socket(directory: Path, name: str) -> Path:
     near = directory.resolve() / name
     if len(os.fsencode(near)) <= _SOCKET_LIMIT and _PLAIN_PATH.fullmatch(str(near)):
         return near
-    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or _temporary())
     if len(os.fsencode(base)) > 40 or not _PLAIN_PATH.fullmatch(str(base)) or not base.is_dir():
         base = Path("/tmp")  # noqa: S108 - the directory below it is checked to be ours alone
     short = base / f"podium-{os.getuid()}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import random
 import socket
 import sys
 import time
@@ -22,8 +21,10 @@ _CLAIM_TIMEOUT = 30.0
 
 def free_port(taken: Collection[int] = ()) -> int:
     """Returns a port of 127.0.0.1 that is neither in use nor reserved nor in `taken`."""
+    from random import randint  # late: a command that looks starts nothing
+
     for _ in range(400):
-        port = random.randint(_FIRST_PORT, _LAST_PORT)
+        port = randint(_FIRST_PORT, _LAST_PORT)
         if port not in taken and bindable("127.0.0.1", port) and not _reserved(port):
             return port
     raise Unreachable(
