@@ -270,14 +270,22 @@ def _below(many: Sequence[Any]) -> Any:
 
 
 def _unreadable(body: bytes, content_type: str) -> ScoringAnswer | None:
-    """Returns the answer to JSON that Python refuses to read and MLflow takes for a fault of its own: an integer of
-    thousands of digits, arrays in arrays in arrays. None for other requests."""
+    """Returns the answer to JSON that MLflow takes for a fault of its own: what Python refuses to read (an integer of
+    thousands of digits, arrays in arrays in arrays), and a table whose columns or rows have lists or objects for names.
+    None for other requests."""
     if not content_type.strip().startswith("application/json"):
         return None
     try:
-        json.loads(body)
+        request = json.loads(body)
     except (ValueError, RecursionError) as error:
         return problem(400, "BAD_REQUEST", f"The request cannot be read as JSON: {error}")
+    table = cast("dict[str, Any]", request).get("dataframe_split") if isinstance(request, dict) else None
+    for part in ("columns", "index"):
+        names = cast("dict[str, Any]", table).get(part) if isinstance(table, dict) else None
+        if isinstance(names, list) and any(isinstance(each, list | dict) for each in cast("list[Any]", names)):
+            return problem(
+                400, "BAD_REQUEST", f"dataframe_split.{part} has a list or an object where a name or a number belongs."
+            )
     return None
 
 

@@ -246,11 +246,13 @@ class World:
         return f"{silent} do not answer" if silent else ""
 
     def _silent(self, replicas: Sequence[Replica]) -> list[str]:
-        """Returns who has traffic and does not answer. On a busy machine an engine has started a container again before
-        the proxy has noticed that it ended, and its program takes seconds to listen: until then all looks well."""
+        """Returns who has traffic or is kept warm, and does not answer. On a busy machine an engine has started a container
+        again before the proxy has noticed that it ended, and its program takes seconds to listen; that a warm one has
+        ended is seen when the agent looks the next time. Until then all looks well."""
         project = self.cockpit.project.config
         runtime = EnvironmentRuntime(project, self.cockpit.journal, project.environment(ENVIRONMENT))
-        return [row.id for row in replicas if row.weight and not runtime.lifecycle.healthy(row)]
+        meant = [row for row in replicas if row.weight or row.state is ReplicaState.WARM]
+        return [row.id for row in meant if not runtime.lifecycle.healthy(row)]
 
     def settled(self, seconds: float = 30.0) -> None:
         last = [""]

@@ -40,7 +40,7 @@ def without_trace(text: str) -> Any:
     return answer, trace and trace.strip().splitlines()[-1]
 
 
-def table(*rows: list[Any], names: tuple[str, ...] = NAMES) -> dict[str, Any]:
+def table(*rows: list[Any], names: tuple[Any, ...] = NAMES) -> dict[str, Any]:
     return {"dataframe_split": {"columns": list(names), "data": list(rows)}}
 
 
@@ -132,6 +132,8 @@ def test_content_types_are_judged_alike(pair: Callable[[str], Pair], content_typ
         (json.dumps(table(ROW)).encode(), {}, 415),
         (b'{"inputs": [' + b"1" * 5_000 + b"]}", {"content-type": JSON}, 400),
         (b"[" * 100_000, {"content-type": JSON}, 400),
+        (json.dumps(table(ROW, names=([], *NAMES[1:]))).encode(), {"content-type": JSON}, 400),
+        (json.dumps(table(ROW, names=({"a": 1}, *NAMES[1:]))).encode(), {"content-type": JSON}, 400),
     ],
 )
 def test_what_the_client_did_wrong_is_not_our_fault(

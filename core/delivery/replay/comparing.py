@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ...domain.frozen import Frozen
 from ...domain.replay import DEFAULT_TOLERANCE
+from ...domain.text import one_line
 
 # How far the sum of a row of probabilities may be from 1: float32 models round.
 _SUM_TOLERANCE = 1e-3
@@ -163,7 +164,7 @@ def words(status: int, body: bytes, request: bytes) -> str:
     )
     if not isinstance(message, str) or not message.strip():
         return told
-    return f"{told}: {_without(' '.join(message.split())[:_MAX_READ_LENGTH], request)[:_MAX_SHOWN_LENGTH]}"
+    return f"{told}: {_without(' '.join(one_line(message).split())[:_MAX_READ_LENGTH], request)[:_MAX_SHOWN_LENGTH]}"
 
 
 def _without(text: str, request: bytes) -> str:

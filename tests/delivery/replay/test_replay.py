@@ -173,6 +173,12 @@ def test_words_of_a_request_that_is_no_json_are_not_told_at_all() -> None:
     assert comparing.words(500, b"Internal Server Error", b"") == "500"
 
 
+def test_words_of_a_model_are_text_that_can_be_written(tmp_path: Path) -> None:
+    told = comparing.words(400, b'{"message": "\\ud800\\u001b[2J no"}', b"{}")
+    (tmp_path / "log").write_text(told)
+    assert told == "400: \ufffd no"
+
+
 # -- judging
 # --------------------------------------------------------------------------------------------------------------------
 
