@@ -32,7 +32,10 @@ _KEPT_VARIABLES = (
     "AZURE_TENANT_ID",
 )
 # What MLflow needs to talk to the server, and to the bucket of its artifacts, as Podium itself does.
-SERVER_PREFIXES = ("MLFLOW_TRACKING_", "MLFLOW_S3_", "MLFLOW_HTTP_REQUEST_", "AWS_", "AZURE_STORAGE_", "AZURE_CLIENT_")
+SERVER_PREFIXES = (
+    *("MLFLOW_TRACKING_", "MLFLOW_S3_", "MLFLOW_HTTP_REQUEST_"),
+    *("AWS_", "AZURE_STORAGE_", "AZURE_CLIENT_", "AZURE_TENANT_"),
+)
 _KEPT_PREFIXES = ("LANG", "LC_", *SERVER_PREFIXES)
 # What people set for what they start themselves, and miss in a step.
 _MISSED = (

@@ -160,7 +160,9 @@ def _child(project: Project) -> None:
     import subprocess
 
     from ..preload.piped import run
+    from .naming import require_server
 
+    require_server(project.mlflow, project.state)  # a child could say no more than that it failed
     try:
         code, _, err = run(project.state, __name__, [str(project.home)], cwd=project.home, timeout=CHILD_TIMEOUT)
     except subprocess.TimeoutExpired as error:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from podium.core import plugins
+from podium.core import plugins, reserve
 from podium.core.changes import RUN_VERBS
 from podium.core.cockpit import Cockpit
 from podium.core.domain.delivery import CanaryRequest, How
@@ -214,3 +214,17 @@ def test_a_plan_from_before_the_environment_was_protected_is_not_applied(tmp_pat
     canary(cockpit)
     assert cockpit.changes.apply(cockpit.changes.plan("abort", "production")) is None, "whoever stops, types nothing"
     cockpit.close()
+
+
+@pytest.mark.parametrize(("verb", "released"), [("rollback", True), ("promote", False)])
+def test_the_way_back_has_the_room_that_was_kept_for_it(
+    cockpit: Cockpit, monkeypatch: pytest.MonkeyPatch, verb: str, released: bool
+) -> None:
+    """On a full disk not even the run of a rollback could be noted."""
+    plan = rollback(cockpit) if verb == "rollback" else cockpit.changes.plan("promote", "production", version=2)
+    kept = cockpit.home / ".podium/reserve"
+    assert reserve.keep(kept.parent) and kept.exists()
+    monkeypatch.setattr(reserve, "_free", lambda _: 0)
+    with pytest.raises(Refused):  # it is not confirmed: nothing else happens
+        cockpit.changes.apply(plan)
+    assert kept.exists() != released

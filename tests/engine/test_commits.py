@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -181,3 +182,18 @@ def test_a_run_by_hand_notes_the_commit_and_whether_it_differs(repository: Lab) 
     assert run.dirty
     tags = json.loads(lab.log(run.id, "a"))
     assert (tags["podium.commit"], tags["podium.dirty"]) == (run.commit, "true")
+
+
+def test_submodules_that_are_not_here_are_told(repository: Lab, tmp_path: Path) -> None:
+    """Their directories are empty: a training that fails for it is not the commit's fault."""
+    inner = tmp_path / "inner"
+    shutil.copytree(repository.home / ".git", inner / ".git")
+    repository.git("-C", str(inner), "reset", "-q", "--hard")
+    repository.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "lib")
+    repository.commit("a submodule")
+    repository.git("submodule", "deinit", "-q", "-f", "lib")
+    shutil.rmtree(repository.home / ".git/modules")
+    run, _ = repository.run(commit="HEAD")
+    assert run.state is RunState.SUCCEEDED, repository.worker_log(run.id)
+    told = "submodules are not here, so they are empty: lib; git submodule update --init --recursive"
+    assert told in repository.worker_log(run.id)

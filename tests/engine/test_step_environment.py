@@ -13,10 +13,12 @@ from tests.engine.lab import Lab
 SERVER = {
     "MLFLOW_TRACKING_SERVER_CERT_PATH": "/etc/ca.pem",
     "MLFLOW_TRACKING_INSECURE_TLS": "true",
+    "MLFLOW_TRACKING_CLIENT_CERT_PATH": "/etc/client.pem",
     "MLFLOW_S3_ENDPOINT_URL": "http://minio:9000",
     "AWS_ACCESS_KEY_ID": "an-id",
     "AWS_SECRET_ACCESS_KEY": "of-the-bucket",
     "AZURE_STORAGE_CONNECTION_STRING": "of-the-store",
+    "AZURE_TENANT_ID": "a-tenant",
     "GOOGLE_APPLICATION_CREDENTIALS": "/home/me/key.json",
 }
 
@@ -28,6 +30,28 @@ def test_what_mlflow_needs_reaches_steps() -> None:
     assert not found.keys() & {"MLFLOW_RUN_ID", "EDITOR"}
     paths = {name for name, value in SERVER.items() if value.startswith("/")}
     assert environment.inherited_by_containers(caller).keys() & SERVER.keys() == SERVER.keys() - paths
+
+
+def test_which_workspace_and_registry_are_meant_reaches_steps() -> None:
+    caller = {"PATH": "/bin", "MLFLOW_WORKSPACE": "team-a", "MLFLOW_REGISTRY_URI": "https://models.example.org"}
+    for found in (environment.inherited(caller), environment.inherited_by_containers(caller)):
+        assert {name: found.get(name) for name in caller if name != "PATH"} == {
+            "MLFLOW_WORKSPACE": "team-a", "MLFLOW_REGISTRY_URI": "https://models.example.org"
+        }  # fmt: skip
+
+
+def test_a_server_on_this_machine_is_behind_no_proxy_in_a_step(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Podium itself asks it: a proxy knows another machine by the name `localhost`."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("no_proxy", "intern.example.org")
+    lab.pipeline("a: {run: 'echo $HTTP_PROXY; echo $no_proxy'}")
+    run, _ = lab.run()
+    proxy, in_step = lab.log(run.id, "a").splitlines()
+    assert proxy == "http://127.0.0.1:9"
+    for names in (in_step, environment.for_builtin(lab.project)["no_proxy"]):
+        assert {"intern.example.org", "localhost", "127.0.0.1"} <= set(names.split(",")), names
 
 
 def test_the_code_of_a_fork_gets_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         mlflow.sklearn.save_model(model, str(home / name), **options, **more)
 
     save("good", whole, both)
+    save("backwards", LogisticRegression().fit(both, 1 - train.late), both)
     save("alike", alike, both)
     save("poor", poor, one)
     save("poor-both", LogisticRegression().fit(both.assign(x=0.0), train.late), both)
@@ -120,6 +121,14 @@ AUC = Check("metric", metric="roc_auc", at_least=0.7)
 AGAINST = Check("metric", metric="roc_auc", compare="champion", margin=0.01)
 LOSS = Check("metric", metric="log_loss", compare="champion", margin=0.01)
 SCHEMA = Check("schema")
+
+
+def test_an_area_far_under_one_half_is_called_suspicious_by_every_check(gate: Callable[..., GateReport]) -> None:
+    """Beside a limit and beside the champion: the order of the classes is what is wrong, not the model."""
+    checks = gate("backwards", "good", AUC, AGAINST).checks
+    assert all(check.verdict is Verdict.FAIL for check in checks)
+    assert all("far under 0.5 is suspicious" in check.message for check in checks), checks
+    assert not any("suspicious" in check.message for check in gate("good", "backwards", AUC, AGAINST).checks)
 
 
 def test_a_good_first_version_passes_with_nobody_to_beat(gate: Callable[..., GateReport]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -94,10 +95,16 @@ def test_lfs_that_is_not_installed_is_named(tree: Path, tmp_path: Path, monkeypa
     )
     for key, value in (("process", "git-lfs filter-process"), ("smudge", "git-lfs smudge -- %f"), ("required", "true")):
         git(tree, "config", f"filter.lfs.{key}", value)
-    if shutil.which("git-lfs") is None:
+    programs = tmp_path / "programs"  # of this machine, without Git LFS
+    programs.mkdir()
+    for name in ("git", "sh"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    with monkeypatch.context() as without:
+        without.setenv("PATH", str(programs))
+        without.setenv("GIT_EXEC_PATH", subprocess.check_output(["git", "--exec-path"], text=True).strip())
         with pytest.raises(PodiumError, match="Git LFS") as caught:
             Repository.open(tree).worktree_add(sha, tmp_path / "w")
-        assert "install git-lfs" in caught.value.hint and "GIT_LFS_SKIP_SMUDGE=1" in caught.value.hint
+    assert "install git-lfs" in caught.value.hint and "GIT_LFS_SKIP_SMUDGE=1" in caught.value.hint
     monkeypatch.setenv("GIT_LFS_SKIP_SMUDGE", "1")
     Repository.open(tree).worktree_add(sha, tmp_path / "w2")
     assert (tmp_path / "w2" / "data.bin").read_text().startswith("version")

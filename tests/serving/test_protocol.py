@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from podium.core.serving.recorder import Recorder
 
 from tests.serving.conftest import Pair
 from tests.serving.models import NAMES
@@ -155,6 +157,21 @@ def test_a_compressed_request_is_refused_in_words(pair: Callable[[str], Pair], c
     body = json.dumps(table(ROW)).encode()
     plain = {"content-type": JSON, "content-encoding": "identity"}
     assert both.ask(both.ours, "POST", "/invocations", body, plain).status_code == 200
+
+
+def test_a_compressed_request_is_captured_nowhere(
+    pair: Callable[[str], Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both, recorder = pair("typed"), Recorder(tmp_path, name="1", rate=1.0, limit=100_000, requests=True)
+    monkeypatch.setattr(both.ours, "recorder", recorder)
+    plain = json.dumps(table(ROW)).encode()
+    body = gzip.compress(plain, mtime=0)
+    refused = {"content-type": JSON, "content-encoding": "gzip"}
+    assert both.ask(both.ours, "POST", "/invocations", body, refused).status_code == 415
+    assert both.ask(both.ours, "POST", "/invocations", plain, {"content-type": JSON}).status_code == 200
+    recorder.close()
+    (captured,) = tmp_path.glob("capture-*")
+    assert [json.loads(line)["status"] for line in captured.read_text().splitlines()] == [200]
 
 
 BROKEN = [

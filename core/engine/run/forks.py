@@ -45,7 +45,7 @@ def is_alone(project: Project, name: str) -> bool:
 
 def forget_credentials() -> None:
     """Takes what steps inherit of this process's environment, and what could be a credential, out of it."""
-    server = ("MLFLOW_", "AZURE_TENANT_ID", "GOOGLE_APPLICATION_CREDENTIALS", *environment.SERVER_PREFIXES)
+    server = ("MLFLOW_", "GOOGLE_APPLICATION_CREDENTIALS", *environment.SERVER_PREFIXES)
     for variable in [each for each in os.environ if each.startswith(server) or each.lower().endswith("_proxy")]:
         del os.environ[variable]
 

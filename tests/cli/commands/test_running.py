@@ -91,6 +91,19 @@ def test_detached_then_followed_through_its_log(shell: Call) -> None:
     assert ("out", "hello world") in [(line["stream"], line["text"]) for line in lines]
 
 
+def test_a_progress_bar_is_one_line_in_every_form_of_a_log(shell: Call, home: Path) -> None:
+    (home / "bar.sh").write_text("printf 'begun\\n 10%%\\r 50%%\\r100%%\\ndone\\n'\n")
+    file = home / "podium.yaml"
+    steps = "  bar: {steps: {train: {run: sh bar.sh}}}\n"
+    file.write_text(file.read_text().replace("pipelines:\n", f"pipelines:\n{steps}", 1))
+    assert shell("run", "bar", "-q").code == 0
+    for words in (("logs", "1"), ("logs", "1", "-f"), ("logs", "1", "train")):
+        shown = [line.rpartition(" | ")[2].strip() for line in shell(*words).out.splitlines()]
+        assert [line for line in shown if line in ("begun", "done") or "%" in line] == ["begun", "100%", "done"], words
+    last = shell("logs", "1", "train", "-n", "2").out.splitlines()
+    assert [line.rpartition(" | ")[2].strip() for line in last] == ["100%", "done"]
+
+
 def test_ctrl_c_cancels_the_run(running: Callable[..., subprocess.Popen[str]], journal: Journal) -> None:
     process = running("run", "slow", "-o", "json")
     wait_until(

@@ -100,6 +100,7 @@ def test_passwords_do_not_get_into_an_image(tmp_path: Path, line: str) -> None:
     [
         "./wheels/mine.whl",
         "-e .",
+        "-e git+ssh://git@host/team/lib.git@v1#egg=lib",
         "/home/me/mine",
         "file:///x.whl",
         "-r more.txt",
