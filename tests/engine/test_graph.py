@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podium.core.config import expressions
+from podium.core.config.shell import judge
 from podium.core.domain.project import Matrix, Pipeline, StepSpec
 from podium.core.engine.graph import ancestors, build, cell_name, dependents, expand, text
 from podium.core.errors import ConfigError, UsageError
@@ -69,8 +69,8 @@ def test_a_loop_is_found_and_named(graph: Pipeline, data: st.DataObject) -> None
 def test_a_thousand_cells_that_need_a_thousand_are_no_million(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done for each cell depends neither on how many others there are nor on how long the command is."""
     scanned: list[str] = []
-    places = expressions.places
-    monkeypatch.setattr(expressions, "places", lambda text, spans: scanned.append(text) or places(text, spans))
+    places = judge.places
+    monkeypatch.setattr(judge, "places", lambda text, spans: scanned.append(text) or places(text, spans))
     axes = Matrix({"a": tuple(range(40)), "b": tuple(range(25))})
     command = "train --a ${{ matrix.a }} --b ${{ matrix.b }} # thousands"
     steps = [StepSpec(f"s{n}", run=command, needs=(f"s{n - 1}",) if n else (), matrix=axes) for n in range(3)]
