@@ -157,7 +157,7 @@ def _ensure_usable(record: Record) -> None:
 def _version(value: object) -> int:
     """Returns the number of a version. Raises ValueError for what is none."""
     found = finite(value)
-    if found is None or not 0 < found < _LAST_VERSION or found != int(found):
+    if found is None or not 0 < found < _LAST_VERSION or not found.is_integer():
         raise ValueError(f"{value!r} is no version")
     return int(found)
 

@@ -110,9 +110,8 @@ def row_of(value: Any) -> int | None:
     what is no number of a row."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST_NUMBER:
-        return -1
-    return int(value) if value == int(value) else -1
+    found = finite.finite(value)
+    return int(found) if found is not None and 0 <= found < _LARGEST_NUMBER and found.is_integer() else -1
 
 
 def time_of(value: Any) -> float | None:

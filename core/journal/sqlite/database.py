@@ -23,7 +23,7 @@ from .problems import translate
 
 Row = tuple[Any, ...]
 
-_LARGEST = 2**63 - 1
+_LARGEST = 2**63 - 1  # of SQLite's whole numbers
 # After a checkpoint the write-ahead log is cut back to this size, so that one burst of writes does not keep disk for
 # ever.
 _WAL_BYTES = 16 << 20

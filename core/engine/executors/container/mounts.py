@@ -27,14 +27,15 @@ def mounts(root: Path, state: Path, stores: Iterable[str], *, alone: bool = Fals
 
     What else of the project's state lies in one of them is covered: a step that could write to the journal could do
     anything. A store whose database is right in the state directory, as in older projects, prevents that."""
-    found, place = _seen(root, state, stores, alone=alone), state.resolve()
-    inside = [mount for mount in found if place in mount.path.resolve().parents]
-    outside = [mount for mount in found if mount not in inside]
-    around = [mount for mount in outside if mount.path.resolve() in place.parents]
-    if any(mount.path.resolve() == place for mount in found):
-        around = []
-    covers = [Mount(mount.path / place.relative_to(mount.path.resolve()), True, covered=True) for mount in around]
-    return [*_needed(outside), *dict.fromkeys(covers), *_needed(inside)] if covers else _needed(found)
+    place = state.resolve()
+    found = [(mount, mount.path.resolve()) for mount in _seen(root, state, stores, alone=alone)]
+    around = [(mount.path, real) for mount, real in found if real in place.parents]
+    if not around or any(real == place for _, real in found):
+        return _needed([mount for mount, _ in found])
+    inside = [mount for mount, real in found if place in real.parents]
+    outside = [mount for mount, real in found if place not in real.parents]
+    covers = dict.fromkeys(Mount(path / place.relative_to(real), True, covered=True) for path, real in around)
+    return [*_needed(outside), *covers, *_needed(inside)]
 
 
 def _seen(root: Path, state: Path, stores: Iterable[str], *, alone: bool) -> list[Mount]:
