@@ -16,7 +16,7 @@ from typing import Any
 
 from ..domain.models import MetricPoint, Model, Version
 from ..domain.project import Mlflow
-from ..errors import MissingExtra, NotFound, PodiumError, Unreachable, UsageError
+from ..errors import MissingExtra, NotFound, PodiumError, Refused, Unreachable, UsageError
 from ..http_client import printable, shown
 from . import files, records
 from .records import VersionRecord
@@ -102,9 +102,14 @@ def _probe(uri: str) -> None:
             return
         connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=5.0)
         try:
-            connection.execute("PRAGMA schema_version").fetchone()
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         finally:
             connection.close()
+        if tables and not tables & {"alembic_version", "experiments"}:
+            # A step in a container may leave a link there, to the journal for one: MLflow would make it its own.
+            raise Refused(
+                f"{path} is a database of something else than MLflow", hint="remove it, or name another store"
+            )
     elif "://" in uri and not uri.startswith(("http://", "https://", "file://")):
         import sqlalchemy
 

@@ -236,3 +236,16 @@ print([name for name in ("mlflow", "pandas", "numpy", "httpx", "sklearn", "yaml"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=scaled(60), check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_link_to_another_database_is_not_made_a_store(tmp_path: Path) -> None:
+    """A step in a container may write where the store is: MLflow would add its tables to the journal."""
+    journal, link = tmp_path / "journal.db", tmp_path / "mlflow/mlflow.db"
+    link.parent.mkdir()
+    with closing(sqlite3.connect(journal)) as database, database:
+        database.execute("CREATE TABLE runs (id)")
+    link.symlink_to(journal)
+    before = journal.read_bytes()
+    with pytest.raises(PodiumError, match="something else than MLflow"):
+        prepare(Mlflow(f"sqlite:///{link}", "flights", "flights"), tmp_path)
+    assert journal.read_bytes() == before
